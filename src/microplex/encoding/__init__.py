@@ -1,0 +1,19 @@
+"""Bridges between tables and the flow: schema to codes and back, with the law inside each code."""
+
+from microplex.encoding import intake, writing
+from microplex.encoding.conditional import ConditionalLaw
+from microplex.encoding.encoder import Encoder, Values
+from microplex.encoding.rows import sample_rows, score_rows
+from microplex.encoding.saving import pack, unpack
+
+__all__ = [
+    "ConditionalLaw",
+    "Encoder",
+    "Values",
+    "intake",
+    "pack",
+    "sample_rows",
+    "score_rows",
+    "unpack",
+    "writing",
+]

@@ -1,0 +1,194 @@
+"""What comes in: roles, frames, schema and values, checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microplex._random import row_keys
+from microplex._validation import check_columns, check_weights
+from microplex.encoding.encoder import Encoder, Values
+from microplex.encoding.levels import LevelCodec
+from microplex.errors import DataError, ParameterError
+from microplex.flow.cells import Array
+from microplex.frames import ColumnData, Frame, check_frame, column_names, n_rows, read_column
+from microplex.schema import Column, Schema
+
+MIN_ROWS = 50
+
+
+def check_roles(targets: object, conditions: object, weight_col: str | None) -> tuple[list[str], list[str]]:
+    """Names of targets and conditions as lists, each name in one role."""
+    lists = []
+    for names, role in ((targets, "target_vars"), (conditions, "condition_vars")):
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise ParameterError(f"{role} must be a sequence of column names, got {names!r}.")
+        found = list(names)
+        for name in found:
+            if not isinstance(name, str):
+                raise ParameterError(f"{role} must hold column names, got {name!r}.")
+        twice = sorted({name for name in found if found.count(name) > 1})
+        if twice:
+            raise ParameterError(f"{role} names {twice[0]!r} more than once.")
+        lists.append(found)
+    if not lists[0]:
+        raise ParameterError("target_vars is empty: name at least one column to generate.")
+    both = [name for name in lists[0] if name in lists[1]]
+    if both:
+        raise ParameterError(f"{both[0]!r} is both a target and a condition; give it one role.")
+    if weight_col is not None and weight_col in lists[0] + lists[1]:
+        raise ParameterError(f"the weight column {weight_col!r} is also a target or condition; give it one role.")
+    return lists[0], lists[1]
+
+
+def check_training(data: Frame, names: Sequence[str], weight_col: str | None) -> tuple[NDArray[np.intp], Array]:
+    """Rows of positive weight and their weights, normalised to mean one."""
+    check_frame(data)
+    available = column_names(data)
+    check_columns(available, names, "training")
+    n = n_rows(data)
+    weights = np.ones(n)
+    if weight_col is not None:
+        check_columns(available, [weight_col], "weight")
+        read = read_column(data, weight_col)
+        if read.values is None:
+            raise DataError(f"weight column {weight_col!r} must hold numbers, got {read.dtype} values.")
+        weights = check_weights(read.values, n, weight_col)
+    rows = np.flatnonzero(weights > 0)
+    if len(rows) < MIN_ROWS:
+        raise DataError(f"fitting needs at least {MIN_ROWS} rows of positive weight, got {len(rows)}.")
+    return rows, weights[rows] / weights[rows].mean()
+
+
+def complete_schema(schema: Schema | None, data: Frame, names: Sequence[str], weight_col: str | None) -> Schema:
+    """The given schema, with columns that it lacks inferred."""
+    known = {} if schema is None else {c.name: c for c in schema.columns}
+    missing = [name for name in names if name not in known]
+    inferred = Schema.infer(data, columns=missing) if missing else None
+    columns = tuple(known[name] if name in known else inferred[name] for name in names)  # type: ignore[index]
+    return Schema(columns, weight_col)
+
+
+def read_training(data: Frame, schema: Schema, targets: Sequence[str], rows: NDArray[np.intp]) -> Values:
+    """Values of the training rows; every target has something to learn."""
+    values: Values = {}
+    for column in schema.columns:
+        role = "target" if column.name in targets else "condition"
+        x = _read(data, column, role)[rows]
+        absent = np.isnan(x) if column.is_numeric else (x < 0) | (x >= len(column.levels))
+        if absent.all():
+            raise DataError(f"{role} column {column.name!r} has no value at all: drop it.")
+        if absent.any() and column.missing == "none":
+            raise DataError(_absent_text(column.name, role, absent))
+        values[column.name] = x
+    return values
+
+
+def read_conditions(data: Frame, encoder: Encoder) -> Values:
+    """Values of the conditions of rows to complete."""
+    check_frame(data)
+    check_columns(column_names(data), encoder.conditions, "condition")
+    values: Values = {}
+    for name in encoder.conditions:
+        column = encoder.schema[name]
+        x = _read(data, column, "condition")
+        absent = np.isnan(x) if column.is_numeric else x == -1
+        if absent.any() and column.missing == "none":
+            raise DataError(_absent_text(name, "condition", absent))
+        values[name] = x
+    return values
+
+
+def read_row(data: Frame, encoder: Encoder, variable: str | None = None) -> Values:
+    """Conditions and targets of complete rows; with a variable, targets that the table lacks are unknown."""
+    values = read_conditions(data, encoder) if encoder.conditions else {}
+    present = set(column_names(data))
+    wanted = list(encoder.plan.targets)
+    if variable is None:
+        return values | read_targets(data, encoder, wanted)
+    check_columns(wanted, [variable], "target")
+    known = [name for name in wanted if name in present and name != variable]
+    values |= read_targets(data, encoder, known)
+    for name in wanted:
+        if name not in values:
+            is_number, n = encoder.schema[name].is_numeric, n_rows(data)
+            values[name] = np.full(n, np.nan) if is_number else np.full(n, -1, np.int32)
+    return values
+
+
+def read_targets(data: Frame, encoder: Encoder, names: Sequence[str]) -> Values:
+    """Values of targets; levels never seen become -2."""
+    check_columns(column_names(data), names, "target")
+    return {name: _read(data, encoder.schema[name], "target", strict=False) for name in names}
+
+
+def keys_of(data: Frame | None, n: int, id_col: str | None, first_row: int) -> NDArray[np.uint64]:
+    """Keys of the rows' random streams: the id column, or the position."""
+    if id_col is None:
+        return row_keys(np.arange(first_row, first_row + n))
+    if data is None:
+        raise ParameterError("id_col needs a table of conditions.")
+    check_columns(column_names(data), [id_col], "id")
+    read = read_column(data, id_col)
+    if read.missing.any():
+        raise DataError(f"id column {id_col!r} is missing in row {np.flatnonzero(read.missing)[0]}.")
+    if read.values is not None:
+        whole = read.values.astype(np.int64)
+        keys = row_keys(whole if (whole == read.values).all() else read.values)
+    else:
+        assert read.codes is not None
+        keys = row_keys(np.array([str(level) for level in read.levels]))[read.codes]
+    distinct, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    if len(distinct) < len(keys):
+        row = first[np.argmax(counts > 1)]
+        raise DataError(f"id column {id_col!r} is not unique: the id of row {row} occurs again.")
+    return keys
+
+
+def _read(data: Frame, column: Column, role: str, strict: bool = True) -> NDArray[np.generic]:
+    """Values of one column in the form that its schema asks for."""
+    read = read_column(data, column.name)
+    if column.is_numeric:
+        return _numbers(read, column, role)
+    codes = LevelCodec(column).read(read)
+    unseen = np.flatnonzero(codes == -2)
+    if len(unseen) and column.unknown is not None:
+        codes[unseen] = column.levels.index(column.unknown)
+    elif len(unseen) and strict:
+        shown = ", ".join(repr(level) for level in column.levels[:8]) + (", ..." if len(column.levels) > 8 else "")
+        raise DataError(
+            f"{role} column {column.name!r} has the category {_value(read, unseen[0])!r} in row {unseen[0]}, which "
+            f"was not seen in training ({len(unseen)} such rows). Known: {shown}. Map it to one of them, or declare "
+            f"schema.replace({column.name!r}, unknown=...) before fitting."
+        )
+    return codes
+
+
+def _numbers(read: ColumnData, column: Column, role: str) -> Array:
+    if read.values is None:
+        raise DataError(
+            f"{role} column {column.name!r} should hold numbers ({column.kind}), got {read.dtype} values such as "
+            f"{read.levels[0]!r}. Convert it, or declare it categorical in the schema."
+        )
+    infinite = np.flatnonzero(np.isinf(read.values))
+    if len(infinite):
+        raise DataError(
+            f"{role} column {column.name!r} is infinite in row {infinite[0]} ({len(infinite)} such rows). "
+            "Replace it by a number or a missing value."
+        )
+    return read.values
+
+
+def _value(read: ColumnData, row: int) -> object:
+    return read.levels[read.codes[row]] if read.codes is not None else read.values[row]  # type: ignore[index]
+
+
+def _absent_text(name: str, role: str, absent: NDArray[np.bool_]) -> str:
+    return (
+        f"{role} column {name!r} is missing in row {np.flatnonzero(absent)[0]} ({absent.sum()} such rows), and the "
+        f"schema declares no missing level. Fill it, or declare schema.replace({name!r}, missing='level') before "
+        "fitting."
+    )
+

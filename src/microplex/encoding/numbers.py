@@ -1,0 +1,234 @@
+"""Codes of numeric columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from microplex.encoding.levels import hurdle_code
+from microplex.encoding.ranges import Range
+from microplex.flow.cells import Array, CellOptions, Cells, Codes, fit_cells
+from microplex.flow.law_fit import fit_bin_law
+from microplex.flow.laws import BinLaw, Index
+from microplex.flow.spec import Variable, numeric_features, ordered_basis
+from microplex.schema import Column
+
+
+Allowed = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class NumberCodec:
+    """Codes and law of a numeric column.
+
+    Parameters
+    ----------
+    column
+        Its description.
+    law
+        Law inside the bins; its cells define the codes. The missing level comes last.
+    group_by
+        Index of the condition whose levels have tables of their own, or -1.
+    """
+
+    column: Column
+    law: BinLaw
+    group_by: int = -1
+
+    @property
+    def cells(self) -> Cells:
+        """Atoms and bins."""
+        return self.law.cells
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether missing is an outcome of its own."""
+        return self.column.missing == "level"
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes."""
+        return self.cells.n_codes + self.has_missing
+
+    @property
+    def missing_code(self) -> int:
+        """Code of a missing value, or -1."""
+        return self.cells.n_codes if self.has_missing else -1
+
+    def snap(self, x: Array) -> Array:
+        """Values in the floating-point form of the grid, where they are that close to it."""
+        if not self.cells.resolution:
+            return x
+        snapped = self.cells.snap(x)
+        return np.where(np.abs(snapped - x) <= 1e-6 * self.cells.resolution, snapped, x)
+
+    def encode(self, x: Array, nearest: bool = False) -> Codes:
+        """Code of each value; -1 outside the support (or the nearest code) and for unobserved values."""
+        missing = np.isnan(x)
+        x = self.snap(x)
+        codes = self.cells.encode(np.where(missing, 0.0, x))
+        if self.cells.resolution:
+            off_grid = ~missing & (self.cells.snap(x) != x)
+            codes[off_grid] = -1
+        if nearest and (codes < 0).any():
+            lost = np.flatnonzero((codes < 0) & ~missing)
+            codes[lost] = self._nearest(x[lost])
+        codes[missing] = self.missing_code
+        return codes
+
+    def _nearest(self, x: Array) -> Codes:
+        places = self.representatives()
+        order = np.argsort(places, kind="stable")
+        at = np.clip(np.searchsorted(places[order], x), 1, max(len(order) - 1, 1))
+        left, right = places[order][at - 1], places[order][np.minimum(at, len(order) - 1)]
+        pick = np.where(np.abs(x - left) <= np.abs(right - x), at - 1, np.minimum(at, len(order) - 1))
+        return np.asarray(order[pick], np.int32)
+
+    def representatives(self) -> Array:
+        """A typical value of each code, shape ``(cells.n_codes,)``."""
+        cells = self.cells
+        out = np.empty(cells.n_codes)
+        out[cells.atom_codes] = cells.atoms
+        if len(cells.starts):
+            middle = self.law.base_ppf(np.arange(len(cells.starts)), np.full(len(cells.starts), 0.5))
+            out[cells.bin_codes] = cells.expand(middle)
+        return out
+
+    def variable(self, codes: Codes, weights: Array) -> Variable:
+        """The column as the network sees it."""
+        n = self.n_codes
+        mass = np.bincount(codes[codes >= 0], weights[codes >= 0], minlength=n)
+        p = (mass + 0.5) / (mass.sum() + 0.5 * n)
+        position = np.cumsum(p) - 0.5 * p
+        is_atom = np.zeros(n, bool)
+        is_atom[self.cells.atom_codes] = True
+        is_atom[self.cells.n_codes :] = True
+        if len(self.cells.atoms) > 16:
+            is_atom[:] = False
+            is_atom[self.cells.n_codes :] = True
+        features = numeric_features(position, ndtri(position), is_atom)
+        return Variable(self.column.name, n, features, ordered_basis(n), hurdle_code(p), np.log(p).astype(np.float32))
+
+    def allowed(self, limits: Range, base: Array | None) -> Allowed:
+        """Codes that each row's limits leave possible, shape ``(n, n_codes)``."""
+        cells = self.cells
+        out = np.zeros((len(limits.low), self.n_codes), bool)
+        inside = (cells.atoms >= limits.low[:, None]) & (cells.atoms <= limits.high[:, None])
+        out[:, cells.atom_codes] = inside & (cells.atoms != limits.excluded[:, None])
+        if len(cells.starts):
+            low, high = self.law.limits(limits.low, limits.high)
+            step = cells.resolution
+            slack = 0.75 * step
+            first = np.maximum(cells.starts, low[:, None])
+            last = np.minimum(cells.ends, high[:, None])
+            out[:, cells.bin_codes] = last - first > slack if step else last > first
+        if self.has_missing:
+            out[:, self.missing_code] = True
+        return out
+
+    def decode(
+        self, codes: Codes, u: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
+    ) -> Array:
+        """Values of drawn codes: the atom, or a draw from the law of the bin."""
+        cells = self.cells
+        x = np.full(len(codes), np.nan)
+        atom_of, bin_of = self._inverse()
+        atom, bins = atom_of[codes], bin_of[codes]
+        point = atom >= 0
+        x[point] = cells.atoms[atom[point]]
+        rows = np.flatnonzero(bins >= 0)
+        if len(rows):
+            low, high = (None, None) if limits is None else (limits.low[rows], limits.high[rows])
+            group = None if groups is None else groups[rows]
+            x[rows] = self.law.sample(bins[rows], group, u[rows], low, high)
+        return x
+
+    def log_density(
+        self, codes: Codes, x: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
+    ) -> Array:
+        """Log law of each value given its code (0 for atoms and missing values)."""
+        out = np.zeros(len(codes))
+        bins = self._inverse()[1][codes]
+        rows = np.flatnonzero((bins >= 0) & (codes >= 0))
+        if len(rows):
+            low, high = (None, None) if limits is None else (limits.low[rows], limits.high[rows])
+            group = None if groups is None else groups[rows]
+            out[rows] = self.law.log_prob(bins[rows], group, self.snap(x[rows]), low, high)
+        return out
+
+    def below(self, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
+        """P(X <= x) given each code, shape ``(n, cells.n_codes)``."""
+        cells, n = self.cells, len(x)
+        low, high = (None, None) if limits is None else (limits.low, limits.high)
+        out = np.zeros((n, cells.n_codes))
+        out[:, cells.atom_codes] = cells.atoms <= x[:, None]
+        for b, code in enumerate(cells.bin_codes):
+            out[:, code] = self.law.cdf(np.full(n, b), groups, x, low, high)
+        return out
+
+    def reach(self) -> tuple[float, float]:
+        """Two numbers between which nearly all of the law lies."""
+        cells = self.cells
+        ends = [*cells.atoms]
+        if len(cells.starts):
+            bins = np.array([0, len(cells.starts) - 1])
+            ends += [*cells.expand(self.law.base_ppf(bins, np.array([1e-9, 1 - 1e-9])))]
+        spread = 1.0 + max(abs(e) for e in ends)
+        return min(ends) - 1e-3 * spread, max(ends) + 1e-3 * spread
+
+    def settle(self, x: Array, base: Array | None) -> Array:
+        """Round the end of a bisection to the grid point or point mass that it met."""
+        cells = self.cells
+        if cells.resolution:
+            return cells.snap(x)
+        if len(cells.atoms):
+            near = cells.atoms[np.argmin(np.abs(x[:, None] - cells.atoms), axis=1)]
+            return np.where(np.abs(x - near) <= 1e-9 * (1 + np.abs(near)), near, x)
+        return x
+
+    def _inverse(self) -> tuple[Index, Index]:
+        """Atom and bin of each code, -1 where it is none; one entry more for the unknown code."""
+        cells = self.cells
+        atom = np.full(self.n_codes + 1, -1, np.intp)
+        bins = np.full(self.n_codes + 1, -1, np.intp)
+        atom[cells.atom_codes] = np.arange(len(cells.atoms))
+        bins[cells.bin_codes] = np.arange(len(cells.starts))
+        return atom, bins
+
+
+def fit_number(
+    column: Column,
+    x: Array,
+    weights: Array,
+    groupings: Sequence[tuple[Index, int]] = (),
+    min_rows: int = 3,
+    options: CellOptions | None = None,
+    with_law: bool = True,
+) -> NumberCodec:
+    """Choose codes and fit the law of a numeric column (rows with missing values are left out)."""
+    resolution = column.resolution or 0.0
+    blank = Cells(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int32), resolution)
+    seen = ~np.isnan(x)
+    values, w = blank.snap(x[seen]), weights[seen]
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) <= 100:
+        atoms = distinct[counts >= min_rows]
+    else:
+        known = np.isin(distinct, blank.snap(np.array(column.atoms, float)))
+        atoms = distinct[known & (counts >= min_rows)]
+    atoms = np.unique([*atoms, *column.missing_codes])
+    lower = -np.inf if column.lower is None else column.lower
+    upper = np.inf if column.upper is None else column.upper
+    lower = max(lower, -np.inf if column.bottom_code is None else column.bottom_code)
+    upper = min(upper, np.inf if column.top_code is None else column.top_code)
+    cells = fit_cells(values, w, atoms, resolution, (lower, upper), options)
+    free = cells.atom_index(values) < 0
+    groups = [(g[seen][free], n) for g, n in groupings]
+    law, chosen = fit_bin_law(
+        cells, values[free], w[free], column.heaps if with_law else (), groups, min_rows, tables=with_law
+    )
+    return NumberCodec(column, law, chosen)

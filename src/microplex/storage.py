@@ -1,0 +1,117 @@
+"""Saved models: a directory with a readable manifest and safetensors arrays; nothing pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from microplex.errors import ModelFormatError
+
+FORMAT = 1
+MANIFEST, ARRAYS = "manifest.json", "arrays.safetensors"
+
+
+def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Write a model directory; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Directory to create, or a model directory to replace.
+    kind
+        Name of the estimator.
+    content
+        JSON-able description.
+    arrays
+        Arrays by name.
+
+    Raises
+    ------
+    ModelFormatError
+        If `path` exists and is not a model directory.
+    OSError
+        If it cannot be written (no permission, disk full); nothing half-written is left.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(f"{folder}/model", "Example", {"a": 1}, {"x": np.zeros(2)})
+    ...     load_model(f"{folder}/model", "Example")[0]
+    {'a': 1}
+    """
+    goal = Path(path)
+    if goal.exists() and not (goal / MANIFEST).is_file() and (not goal.is_dir() or any(goal.iterdir())):
+        raise ModelFormatError(f"{goal} exists and is not a saved model; choose another path or remove it.")
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{goal.name}.", dir=goal.parent))
+    try:
+        manifest = {"format": FORMAT, "kind": kind, "content": content}
+        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False), encoding="utf-8")
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary / ARRAYS)
+        temporary.chmod(0o755)
+        old = temporary.with_name(temporary.name + ".old")
+        if goal.exists():
+            goal.rename(old)
+        temporary.rename(goal)
+        shutil.rmtree(old, ignore_errors=True)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {goal}: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_model(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what :func:`save_model` wrote.
+
+    Parameters
+    ----------
+    path
+        Model directory.
+    kind
+        Expected name of the estimator.
+
+    Returns
+    -------
+    tuple
+        Content and arrays.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such directory.
+    ModelFormatError
+        If it is no model, is damaged, of another kind, or written by a newer version.
+
+    Examples
+    --------
+    >>> load_model("no/such/model", "Synthesizer")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no saved model at no/such/model.
+    """
+    goal = Path(path)
+    if not goal.exists():
+        raise FileNotFoundError(f"there is no saved model at {goal.as_posix()}.")
+    try:
+        manifest = json.loads((goal / MANIFEST).read_text(encoding="utf-8"))
+        version, found, content = manifest["format"], manifest["kind"], manifest["content"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFormatError(f"{goal} is not a readable model: its {MANIFEST} is missing or damaged.") from error
+    if not isinstance(version, int) or version > FORMAT:
+        raise ModelFormatError(f"{goal} has format {version}, this version reads up to {FORMAT}. Upgrade microplex.")
+    if found != kind:
+        raise ModelFormatError(f"{goal} holds a {found}, expected a {kind}.")
+    try:
+        return content, load_file(goal / ARRAYS)
+    except (OSError, SafetensorError) as error:
+        raise ModelFormatError(f"{goal} is damaged: {ARRAYS} cannot be read ({error}).") from error

@@ -1,0 +1,22 @@
+"""Survey statistics: weights, weighted estimates and their sampling variance."""
+
+from microplex.survey.estimates import correlation, crosstab, ecdf, mean, quantile, total
+from microplex.survey.variance import Replicates, bootstrap, jackknife, replicate_variance
+from microplex.survey.weights import ess, integerise_weights, kish_design_effect, trim_weights
+
+__all__ = [
+    "Replicates",
+    "bootstrap",
+    "correlation",
+    "crosstab",
+    "ecdf",
+    "ess",
+    "integerise_weights",
+    "jackknife",
+    "kish_design_effect",
+    "mean",
+    "quantile",
+    "replicate_variance",
+    "total",
+    "trim_weights",
+]

@@ -1,0 +1,428 @@
+"""The conditional synthesizer: P(targets | conditions) as an autoregressive flow over mixed variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from microplex import storage
+from microplex._estimator import BaseEstimator
+from microplex._progress import Update, progress_bar
+from microplex._random import generator
+from microplex._validation import check_seed
+from microplex.constraints import Constraint, Plan
+from microplex.encoding import ConditionalLaw, Encoder, Values, intake, pack, sample_rows, score_rows, unpack, writing
+from microplex.errors import ModelFormatError, ParameterError
+from microplex.flow.data import default_options
+from microplex.flow.ensemble import Ensemble, fit_ensemble, propose_orders, with_epochs
+from microplex.flow.spec import Spec
+from microplex.frames import Frame, assign, build_frame, check_frame, frame_kind, n_rows
+from microplex.schema import Schema
+
+SEARCH_BELOW = 8_000
+HELD_OUT_SHARE, MAX_HELD_OUT = 0.05, 2_000
+TARGET_STREAM, CONDITION_STREAM = 1, 2
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did.
+
+    Parameters
+    ----------
+    n_rows
+        Training rows of positive weight.
+    n_parameters
+        Numbers in the networks.
+    held_out_log_prob
+        Mean log law a row on rows that were kept apart (None if none were), in the measure of
+        :meth:`Synthesizer.log_prob`.
+    orders
+        Targets in the order of each member of the mixture.
+    epochs
+        Passes over the data of each member.
+    constraints
+        How each constraint is kept.
+    """
+
+    n_rows: int
+    n_parameters: int
+    held_out_log_prob: float | None
+    orders: tuple[tuple[str, ...], ...]
+    epochs: int
+    constraints: tuple[str, ...]
+
+
+class Synthesizer(BaseEstimator):
+    """Learn the law of target variables given condition variables, and generate from it.
+
+    A triangular (Knothe-Rosenblatt) flow: each target in turn follows a distribution function given the
+    conditions and the targets before it, with jumps at point masses (Rosenblatt, 1952; Germain et al., 2015;
+    Durkan et al., 2019). Its inverse generates, its density is the exact likelihood.
+
+    Parameters
+    ----------
+    target_vars : sequence of str
+        Columns to generate.
+    condition_vars : sequence of str
+        Columns that are given; none for an unconditional law.
+    constraints : sequence of str or constraint objects, optional
+        What holds on every generated row, such as ``"a <= b"``, ``"total == a + b"`` or
+        ``"age < 15 -> wage == 0"``; see :func:`microplex.constraints.parse`.
+    schema : Schema, optional
+        What the columns are; inferred where it is silent.
+    epochs : int, optional
+        Passes over the data; by sample size if omitted.
+    n_orders : int, optional
+        Random orders of the targets to try besides the given one; by default 8 below 8,000 rows, else none.
+    min_rows : int
+        An exact value is generated as such only if at least so many training rows share it.
+    fit_conditions : bool
+        Also learn the law of the conditions, for ``generate(n=...)``.
+    seed : int
+        Seed of the fit.
+
+    Attributes
+    ----------
+    schema_ : Schema
+        What the columns are.
+    encoder_, ensemble_
+        The fitted model: codes and networks, plain arrays.
+    report_ : FitReport
+        What the fit did.
+    condition_law_ : Synthesizer or None
+        Law of the conditions.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> age = rng.integers(18, 80, 400)
+    >>> frame = pd.DataFrame({"age": age, "wage": np.where(age > 65, 0, 100 * rng.integers(1, 300, 400))})
+    >>> synth = Synthesizer(["wage"], ["age"], epochs=2, n_orders=0).fit(frame)
+    >>> synth.generate(frame.head(3), seed=1).columns.tolist()
+    ['age', 'wage']
+    >>> bool(np.isfinite(synth.log_prob(frame)).all())
+    True
+    """
+
+    def __init__(
+        self,
+        target_vars: Sequence[str],
+        condition_vars: Sequence[str] = (),
+        constraints: Sequence[str | Constraint] | None = None,
+        *,
+        schema: Schema | None = None,
+        epochs: int | None = None,
+        n_orders: int | None = None,
+        min_rows: int = 3,
+        fit_conditions: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.target_vars = target_vars
+        self.condition_vars = condition_vars
+        self.constraints = constraints
+        self.schema = schema
+        self.epochs = epochs
+        self.n_orders = n_orders
+        self.min_rows = min_rows
+        self.fit_conditions = fit_conditions
+        self.seed = seed
+
+    def fit(self, data: Frame, weight_col: str | None = None, *, progress: bool | None = None) -> Self:
+        """Learn from a survey.
+
+        Parameters
+        ----------
+        data : pandas, polars or Arrow table
+            One row a record.
+        weight_col : str, optional
+            Survey weights: a row of weight 3 counts as the row three times.
+        progress : bool, optional
+            Whether to show a progress bar; None for only on a terminal.
+
+        Returns
+        -------
+        Synthesizer
+            The fitted estimator.
+
+        Raises
+        ------
+        DataError, ColumnNotFoundError, SchemaError, ConstraintError, ParameterError
+            If the input cannot be used; the message names the column, the row and the remedy.
+        """
+        check_seed(self.seed)
+        targets, conditions = intake.check_roles(self.target_vars, self.condition_vars, weight_col)
+        rows, weights = intake.check_training(data, [*conditions, *targets], weight_col)
+        schema = intake.complete_schema(self.schema, data, [*conditions, *targets], weight_col)
+        values = intake.read_training(data, schema, targets, rows)
+        plan = Plan.build(self.constraints, targets, conditions, values, schema)
+        encoder = Encoder.fit(schema, plan, values, weights, self.min_rows)
+        with progress_bar("Fitting", progress) as update:
+            self.ensemble_, self.report_ = self._train(encoder, values, weights, update)
+        self.schema_, self.encoder_, self.frame_kind_ = schema, encoder, frame_kind(data)
+        self.condition_law_ = self._fit_condition_law(data, weight_col, schema)
+        return self
+
+    def generate(
+        self,
+        conditions: Frame | None = None,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        id_col: str | None = None,
+        first_row: int = 0,
+    ) -> Any:
+        """Generate the targets.
+
+        Parameters
+        ----------
+        conditions : pandas, polars or Arrow table, optional
+            Rows to complete; other columns are carried along.
+        n : int, optional
+            Rows to generate where there are no conditions, or their law was fitted.
+        seed : int
+            Seed. A row depends on the model, the seed, its conditions and its key alone.
+        id_col : str, optional
+            Column whose values are the keys of the rows; their position by default.
+        first_row : int
+            Position of the first row, for generating in chunks.
+
+        Returns
+        -------
+        table
+            Of the kind given (or of the training data): the conditions with the targets.
+
+        Raises
+        ------
+        NotFittedError, DataError, ColumnNotFoundError, ConstraintError, ParameterError
+            If the input cannot be used.
+        """
+        self._check_fitted()
+        seed = check_seed(seed)
+        size = self._size(conditions, n)
+        keys = intake.keys_of(conditions, size, id_col, first_row)
+        encoder = self.encoder_
+        if conditions is not None:
+            values = intake.read_conditions(conditions, encoder)
+        elif self.condition_law_ is not None:
+            values = _sample(self.condition_law_, {}, keys, seed, CONDITION_STREAM)
+        else:
+            values = {}
+        values |= _sample(self, values, keys, seed, TARGET_STREAM)
+        if conditions is not None:
+            return assign(conditions, writing.columns(encoder.schema, values, encoder.plan.targets))
+        names = [*encoder.conditions, *encoder.plan.targets]
+        return build_frame(writing.columns(encoder.schema, values, names), self.frame_kind_)
+
+    def log_prob(self, data: Frame) -> NDArray[np.float64]:
+        """Exact log law of the targets of each row given its conditions.
+
+        Parameters
+        ----------
+        data : pandas, polars or Arrow table
+            Conditions and targets, in original units.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats, with respect to counting measure on point masses, categories and grids (columns whose
+            values are multiples of a resolution) and Lebesgue measure elsewhere; ``-inf`` for impossible
+            rows. Missing targets count nothing, unless missing is a level of its own.
+        """
+        self._check_fitted()
+        values = intake.read_row(data, self.encoder_)
+        return score_rows(self.encoder_, self.ensemble_, values, n_rows(data))
+
+    def cdf(self, data: Frame, variable: str, at: ArrayLike) -> NDArray[np.float64]:
+        """P(variable <= at | row), given the conditions and the other targets that `data` holds.
+
+        Parameters
+        ----------
+        data : pandas, polars or Arrow table
+            Conditions and any other targets; targets that are absent or missing are unknown.
+        variable : str
+            A numeric target.
+        at : float or array_like of shape (n,)
+            Where, in original units.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Probabilities, given that the value is not missing.
+        """
+        return self._conditional(data, variable).cdf(at)
+
+    def quantile(self, data: Frame, variable: str, q: float | Sequence[float]) -> NDArray[np.float64]:
+        """Quantiles of one numeric target given the row, as for :meth:`cdf`.
+
+        Parameters
+        ----------
+        data, variable
+            As for :meth:`cdf`.
+        q : float or sequence of float
+            Probabilities strictly between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, len(q))
+            In original units.
+        """
+        return self._conditional(data, variable).quantile(q)
+
+    def sample(self, data: Frame, variable: str, n_draws: int = 1, *, seed: int = 0) -> NDArray[Any]:
+        """Draw one target given the row, as for :meth:`cdf`; shape ``(n, n_draws)``."""
+        keys = intake.keys_of(data, n_rows(data), None, 0)
+        return self._conditional(data, variable).sample(n_draws, check_seed(seed), keys)
+
+    def probabilities(self, data: Frame, variable: str) -> Any:
+        """Probability of each level of a categorical target given the row: a table with one column a level."""
+        return build_frame(dict(self._conditional(data, variable).probabilities()), data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a directory: a readable manifest and safetensors arrays, no training row.
+
+        Parameters
+        ----------
+        path
+            Directory to create, or a saved model to replace.
+
+        Raises
+        ------
+        ModelFormatError, OSError
+            If it cannot be written; nothing half-written is left.
+        """
+        self._check_fitted()
+        content, arrays = self._pack()
+        storage.save_model(path, "Synthesizer", content, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model that :meth:`save` wrote; no machine-learning framework is imported.
+
+        Parameters
+        ----------
+        path
+            Model directory.
+
+        Returns
+        -------
+        Synthesizer
+            Fitted.
+
+        Raises
+        ------
+        FileNotFoundError, ModelFormatError
+            If there is no readable model.
+        """
+        return cls._unpack(*storage.load_model(path, "Synthesizer"))
+
+    def _train(
+        self, encoder: Encoder, values: Values, weights: NDArray[np.float64], update: Update
+    ) -> tuple[Ensemble, FitReport]:
+        """Fit the networks on the coded rows."""
+        n, n_targets = len(weights), len(encoder.targets)
+        options = with_epochs(default_options(n), self.epochs)
+        data, _ = encoder.data(values, weights, n)
+        within = np.where(encoder.observed(values, n), encoder.log_density(values, n), 0.0).sum(axis=1)
+        orders = self._orders(encoder, n)
+        held = np.empty(0, np.intp)
+        if len(orders) == 1 and n >= SEARCH_BELOW:
+            held = generator(self.seed, 4).permutation(n)[: min(int(HELD_OUT_SHARE * n), MAX_HELD_OUT)]
+        kept = np.setdiff1d(np.arange(n), held)
+        offset = float(np.average(within[held] if len(held) else within, weights=weights[held] if len(held) else weights))
+        ensemble, score = Ensemble(()), None
+        if n_targets:
+            spec = Spec(*encoder.variables(values, weights), width=options.width)
+            holdout = data.take(held) if len(held) else None
+            ensemble, score = fit_ensemble(
+                spec, data.take(kept), holdout, options, orders, 3, self.seed,
+                lambda share, codes: update(share, None if codes is None else codes + offset),
+            )  # fmt: skip
+        return ensemble, FitReport(
+            n_rows=n,
+            n_parameters=sum(a.size for m in ensemble.members for a in m.network.to_arrays().values()),
+            held_out_log_prob=None if score is None else score + offset,
+            orders=tuple(tuple(encoder.targets[t] for t in m.order) for m in ensemble.members),
+            epochs=options.epochs,
+            constraints=tuple(encoder.plan.describe()),
+        )
+
+    def _orders(self, encoder: Encoder, n: int) -> list[tuple[int, ...]]:
+        wanted = self.n_orders
+        if wanted is None:
+            wanted = 8 if n < SEARCH_BELOW else 0
+        targets = encoder.targets
+        admits = lambda order: encoder.plan.admits([targets[t] for t in order])  # noqa: E731
+        return propose_orders(len(targets), wanted if len(targets) > 1 else 0, self.seed, admits)
+
+    def _fit_condition_law(self, data: Frame, weight_col: str | None, schema: Schema) -> Synthesizer | None:
+        if not self.fit_conditions or not self.condition_vars:
+            return None
+        law = Synthesizer(
+            list(self.condition_vars), schema=schema, epochs=self.epochs, n_orders=self.n_orders,
+            min_rows=self.min_rows, seed=self.seed,
+        )  # fmt: skip
+        return law.fit(data, weight_col, progress=False)
+
+    def _size(self, conditions: Frame | None, n: int | None) -> int:
+        if conditions is not None:
+            if n is not None:
+                raise ParameterError("give either conditions or n, not both.")
+            check_frame(conditions)
+            return n_rows(conditions)
+        if self.encoder_.conditions and self.condition_law_ is None:
+            raise ParameterError(
+                f"generate needs a table with {', '.join(self.encoder_.conditions)}: the law of the conditions was "
+                "not fitted. Pass one, or fit with Synthesizer(..., fit_conditions=True)."
+            )
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+            raise ParameterError(f"n must be a positive whole number of rows, got {n!r}.")
+        return int(n)
+
+    def _conditional(self, data: Frame, variable: str) -> ConditionalLaw:
+        self._check_fitted()
+        values = intake.read_row(data, self.encoder_, variable)
+        return ConditionalLaw(self.encoder_, self.ensemble_, values, variable, n_rows(data))
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        content, arrays = pack(self.encoder_, self.ensemble_)
+        lists = {"target_vars": list(self.target_vars), "condition_vars": list(self.condition_vars)}
+        content["parameters"] = {**self.get_params(deep=False), **lists, "constraints": None, "schema": None}
+        content["report"] = asdict(self.report_)
+        content["frame_kind"] = self.frame_kind_
+        if self.condition_law_ is not None:
+            content["condition_law"], inner = self.condition_law_._pack()
+            arrays |= {f"condition_law.{name}": a for name, a in inner.items()}
+        return content, arrays
+
+    @classmethod
+    def _unpack(cls, content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        try:
+            self = cls(**content["parameters"])
+            inner, prefix = content.get("condition_law"), "condition_law."
+            own = {name: a for name, a in arrays.items() if not name.startswith(prefix)}
+            self.encoder_, self.ensemble_ = unpack(content, own)
+            report = {k: v for k, v in content["report"].items() if k not in ("orders", "constraints")}
+            orders = tuple(tuple(order) for order in content["report"]["orders"])
+            self.report_ = FitReport(**report, orders=orders, constraints=tuple(content["report"]["constraints"]))
+            self.frame_kind_ = content["frame_kind"]
+            rest = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            self.condition_law_ = None if inner is None else Synthesizer._unpack(inner, rest)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ModelFormatError(f"the saved model is damaged: {error!r}.") from error
+        self.schema_ = self.encoder_.schema
+        self.constraints = self.encoder_.plan.constraints or None
+        return self
+
+
+def _sample(model: Synthesizer, values: Values, keys: NDArray[np.uint64], seed: int, stream: int) -> Values:
+    """Modelled and derived targets of one model."""
+    encoder = model.encoder_
+    drawn = sample_rows(encoder, model.ensemble_, values, keys, seed, stream)
+    return drawn | encoder.plan.derive(values | drawn)
