@@ -82,13 +82,14 @@ def uniforms(seed: int, keys: NDArray[np.uint64], stream: int, count: int) -> ND
     """
     key = _stream_key(seed, stream)
     keys = np.ascontiguousarray(keys, dtype=np.uint64)
-    out = np.empty((count, len(keys)))
-    for first in range(0, count, 2):
-        a, b, c, d = _philox((keys & _LOW32, keys >> _SHIFT32, np.uint64(first // 2), np.uint64(0)), key)
-        out[first] = (b << _SHIFT32 | a) >> _SHIFT12
-        if first + 1 < count:
-            out[first + 1] = (d << _SHIFT32 | c) >> _SHIFT12
-    return out * _STEP + _HALF_STEP
+    blocks = np.arange((count + 1) // 2, dtype=np.uint64)[:, None]
+    a, b, c, d = _philox((keys & _LOW32, keys >> _SHIFT32, blocks, np.uint64(0)), key)
+    out = np.empty((len(blocks), 2, len(keys)))
+    out[:, 0] = (b << _SHIFT32 | a) >> _SHIFT12
+    out[:, 1] = (d << _SHIFT32 | c) >> _SHIFT12
+    out *= _STEP
+    out += _HALF_STEP
+    return out.reshape(2 * len(blocks), len(keys))[:count]
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:

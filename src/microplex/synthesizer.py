@@ -358,8 +358,11 @@ class Synthesizer(BaseEstimator):
         if wanted is None:
             wanted = 8 if n < SEARCH_BELOW else 0
         targets = encoder.targets
-        admits = lambda order: encoder.plan.admits([targets[t] for t in order])  # noqa: E731
-        return propose_orders(len(targets), wanted if len(targets) > 1 else 0, self.seed, admits)
+
+        def rearrange(order: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(targets.index(name) for name in encoder.plan.rearrange([targets[t] for t in order]))
+
+        return propose_orders(len(targets), wanted if len(targets) > 1 else 0, self.seed, rearrange)
 
     def _fit_condition_law(self, data: Frame, weight_col: str | None, schema: Schema) -> Synthesizer | None:
         if not self.fit_conditions or not self.condition_vars:

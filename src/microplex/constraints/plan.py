@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from microplex.constraints.arrange import Equalities, Share, bounds_of_derived
+from microplex.constraints.arrange import Equalities, Share, arrange, bounds_of_derived
 from microplex.constraints.compiled import Bools, Every, Expression, Floats, Node, Some, Views, compile_constraint
 from microplex.constraints.grammar import parse
 from microplex.constraints.layout import Derived, lay_out, views_of
@@ -129,17 +130,22 @@ class Plan:
             raise ConstraintError(problem)
         return plan
 
-    def support(self, name: str, values: Values, n: int) -> Support | None:
-        """Return where a column may lie on each row.
+    def support(self, name: str, values: Values, n: int, use_later: bool = False) -> Support | None:
+        """Return where a column may lie on each row, given those before it.
+
+        A law that is sampled column by column can use no later column, so the law that is scored must not either:
+        values of later columns are ignored, even if given, unless asked for.
 
         Parameters
         ----------
         name : str
             A modelled target.
         values : mapping of str to array[n]
-            The columns known so far, as in `build`; others take part by their bounds.
+            Columns known, as in `build`; others take part by their bounds.
         n : int
             Number of rows.
+        use_later : bool
+            Whether targets that come after the column in `order` count as known too.
 
         Returns
         -------
@@ -158,7 +164,8 @@ class Plan:
         nodes = [node for node, _ in self._nodes if name in node.columns]
         if not nodes:
             return None
-        needed = {other for node in nodes for other in node.columns if other != name and other in values}
+        usable = set(values) - {name} if use_later else {*self.conditions, *self.order[: self.order.index(name)]}
+        needed = {other for node in nodes for other in node.columns if other in usable and other in values}
         known = Known(n, {other: self._views[other].read(values[other]) for other in needed}, self._views)
         if not self.schema[name].is_numeric:
             return Support(levels=self._mask(nodes, name, known))
@@ -208,7 +215,7 @@ class Plan:
         return out
 
     def admits(self, order: Sequence[str]) -> bool:
-        """Whether the plan also works if the targets are modelled in another order.
+        """Whether the plan also holds if the targets are modelled in another order.
 
         Parameters
         ----------
@@ -218,7 +225,7 @@ class Plan:
         Returns
         -------
         bool
-            False if a share would come before its base, or a constraint could not be kept.
+            Whether targets tied by a constraint or a share come in the same order as in the plan.
 
         Examples
         --------
@@ -228,12 +235,32 @@ class Plan:
         >>> plan.admits(["b", "a"])
         True
         """
-        known = set(self.conditions)
-        for name in order:
-            if name in self.shares and not self.shares[name].of.keys() <= known:
-                return False
-            known.add(name)
-        return sorted(order) == sorted(self.order) and self._unkept(order) is None
+        return sorted(order) == sorted(self.order) and self.rearrange(order) == tuple(order)
+
+    def rearrange(self, order: Sequence[str]) -> tuple[str, ...]:
+        """Return an order near the one wished that the plan admits.
+
+        Parameters
+        ----------
+        order : sequence of str
+            The names of `order`, rearranged.
+
+        Returns
+        -------
+        tuple of str
+            The order wished if it is admitted; else with columns moved forward where others depend on them.
+
+        Examples
+        --------
+        >>> from microplex.schema import Column
+        >>> schema = Schema((Column("a", "count", "int"), Column("b", "count", "int")))
+        >>> plan = Plan.build(["a <= b"], ["a", "b"], [], {"a": np.ones(1), "b": np.ones(1)}, schema)
+        >>> plan.rearrange(["a", "b"])
+        ('b', 'a')
+        """
+        ties = [node.columns for node, _ in self._nodes] + [{name, *share.of} for name, share in self.shares.items()]
+        chains = [[name for name in self.order if name in tie] for tie in ties]
+        return arrange(order, [pair for chain in chains for pair in pairwise(chain)])
 
     def check(self, values: Values) -> list[tuple[str, Bools]]:
         """Find the rows that break a constraint.

@@ -1,4 +1,12 @@
-"""Simulated populations with known truth, surveys drawn from them and their official totals."""
+"""Simulated populations with known truth, surveys drawn from them and their official totals.
+
+Examples
+--------
+>>> population = make_population(1000, seed=0)
+>>> survey = draw_survey(population, SurveyDesign(n_households=200), seed=1)
+>>> official_totals(population, by="state", variables=["persons", "wages"]).columns.tolist()
+['name', 'entity', 'variable', 'state', 'total']
+"""
 
 from microplex.datasets.conditions import CONDITIONS
 from microplex.datasets.extract import ALL_TARGETS, TARGETS, person_extract, true_log_prob

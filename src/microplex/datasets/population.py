@@ -86,9 +86,8 @@ def make_population(n_households: int, seed: int = 0, *, first: int = 1) -> Popu
     True
     """
     seed = check_seed(seed)
-    for name, number in (("n_households", n_households), ("first", first)):
-        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
-            raise ParameterError(f"{name} must be a whole number of at least 1; got {number!r}.")
+    check_count(n_households, "n_households")
+    check_count(first, "first")
     homes = _draw_homes(np.arange(first, first + n_households), seed)
     keys = row_keys(homes.table["household_id"].to_numpy())
     roster = draw_roster(keys, seed)
@@ -100,6 +99,29 @@ def make_population(n_households: int, seed: int = 0, *, first: int = 1) -> Popu
     units = add_snap(units, STATE_JOBLESS[state], seed)
     households = add_household_sums(homes.table, units, persons)
     return Population(_add_tenure(households, persons, keys, seed), units, persons)
+
+
+def check_count(number: object, name: str) -> None:
+    """Check a number of things.
+
+    Parameters
+    ----------
+    number : int
+        At least 1.
+    name : str
+        Name of the argument.
+
+    Raises
+    ------
+    ParameterError
+        If it is not whole or too small.
+
+    Examples
+    --------
+    >>> check_count(3, "n_households")
+    """
+    if not isinstance(number, Integral) or isinstance(number, bool) or int(number) < 1:
+        raise ParameterError(f"{name} must be a whole number of at least 1; got {number!r}.")
 
 
 def add_household_sums(households: pd.DataFrame, units: pd.DataFrame, persons: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +212,7 @@ def _add_incomes(persons: pd.DataFrame, homes: _Homes, home: Ints, seed: int) ->
     drawn = {name: np.zeros(n) for name in [*(law.name for law in LAWS), "ssi_entitlement"]}
     drawn["employment"] -= 1
     first = np.flatnonzero(relationship == 0)
-    for rows in (np.flatnonzero(is_adult & ~is_partner), np.flatnonzero(is_partner)):
+    for rows in filter(len, (np.flatnonzero(is_adult & ~is_partner), np.flatnonzero(is_partner))):
         conditions["head_wages"] = np.where(is_partner, drawn["wages"][first][home], 0.0)
         features = condition_features(conditions.take(rows))
         for name, values in draw_targets(features, keys[rows], seed).items():

@@ -14,7 +14,7 @@ from microplex.datasets.conditions import AGE_TOP_CODE
 from microplex.datasets.features import Bools, Features, Floats, Ints, Table, logistic
 from microplex.datasets.incomes import COMPONENTS
 from microplex.datasets.labour import WAGES_TOP_CODE
-from microplex.datasets.population import Population, add_household_sums, add_total
+from microplex.datasets.population import Population, add_household_sums, add_total, check_count
 from microplex.datasets.streams import Stream
 from microplex.datasets.structure import age_features
 from microplex.datasets.tables import Tables
@@ -85,8 +85,7 @@ class SurveyDesign:
 
     def __post_init__(self) -> None:
         check_choice(self.adjustment, ADJUSTMENTS, "adjustment")
-        if self.n_households < 1:
-            raise ParameterError(f"n_households must be at least 1; got {self.n_households!r}.")
+        check_count(self.n_households, "n_households")
         for name, factors in self.oversample.items():
             for level, factor in factors.items():
                 if not (np.isfinite(factor) and factor > 0):
@@ -127,7 +126,7 @@ def draw_survey(population: Population, design: SurveyDesign | None = None, seed
     Raises
     ------
     ParameterError
-        If the design asks for more households than there are.
+        If the design asks for more households than there are, or none answers.
     ColumnNotFoundError
         If it names an unknown column or feature.
 
@@ -146,10 +145,13 @@ def draw_survey(population: Population, design: SurveyDesign | None = None, seed
             f"n_households must be at most {len(households)}, the size of the population; got {design.n_households}."
         )
     chance = inclusion_probabilities(households, design)
-    chosen = _select(chance, generator(seed, Stream.SAMPLE).random())
+    order = np.argsort(households["tract"].cat.codes.to_numpy(), kind="stable")
+    chosen = np.sort(order[_select(chance[order], generator(seed, Stream.SAMPLE).random())])
     propensity = _response_propensity(population, design)[chosen]
     keys = row_keys(households["household_id"].to_numpy()[chosen])
     answers = uniforms(seed, keys, Stream.RESPONSE, 1)[0] < propensity
+    if not answers.any():
+        raise ParameterError(f"none of {len(chosen)} households selected answered. Select more, or raise the response.")
     weight = _weights(households.iloc[chosen], 1 / chance[chosen], propensity, answers, design.adjustment)
     return _publish(population, chosen[answers], weight[answers], design, seed)
 
@@ -195,7 +197,7 @@ def inclusion_probabilities(households: pd.DataFrame, design: SurveyDesign) -> F
 
 
 def _select(chance: Floats, start: float) -> Ints:
-    """Walk along the households in steps of one unit of chance; each is met with exactly its own."""
+    """Walk along the households and stop at each whole sum of chances: each is met with exactly its own."""
     steps = np.floor(np.cumsum(chance) + start).astype(np.int64)
     return np.flatnonzero(np.diff(steps, prepend=0) > 0)
 

@@ -118,7 +118,8 @@ class NumberCodec:
         cells = self.cells
         out = np.zeros((len(limits.low), self.n_codes), bool)
         inside = (cells.atoms >= limits.low[:, None]) & (cells.atoms <= limits.high[:, None])
-        out[:, cells.atom_codes] = inside & (cells.atoms != limits.excluded[:, None])
+        inside &= cells.atoms != limits.excluded[:, None]
+        out[:, cells.atom_codes] = inside | np.isin(cells.atoms, self.column.missing_codes)
         if len(cells.starts):
             low, high = self.law.limits(limits.low, limits.high)
             step = cells.resolution

@@ -143,18 +143,12 @@ def with_epochs(options: TrainOptions, epochs: int | None) -> TrainOptions:
     return options if epochs is None else replace(options, epochs=epochs)
 
 
-def propose_orders(n_targets: int, n_random: int, seed: int, admits: Callable[[Order], bool]) -> list[Order]:
-    """The given order and random ones that the constraints admit."""
-    given = tuple(range(n_targets))
-    orders = [given]
+def propose_orders(n_targets: int, n_random: int, seed: int, rearrange: Callable[[Order], Order]) -> list[Order]:
+    """The given order and distinct random ones, rearranged as constraints demand."""
+    orders = [tuple(range(n_targets))]
     rng = np.random.Generator(np.random.Philox(key=[seed, 3]))
-    for _ in range(20 * n_random):
-        order = tuple(int(t) for t in rng.permutation(n_targets))
-        if len(orders) > n_random:
-            break
-        if order not in orders and admits(order):
+    for _ in range(4 * n_random):
+        order = rearrange(tuple(int(t) for t in rng.permutation(n_targets)))
+        if len(orders) <= n_random and order not in orders:
             orders.append(order)
     return orders
-
-
-__all__ = ["Allowed", "Codes", "Ensemble", "Member", "fit_ensemble", "propose_orders", "with_epochs"]

@@ -109,18 +109,19 @@ def _fit_tails(cells: Cells, bins: Index, x: Array, weights: Array) -> tuple[Arr
         if not open_end:
             continue
         c = side * cells.compress(x)
+        edge = side * edge if np.isfinite(edge) else float(c.min())
         wide = np.argsort(-c, kind="stable")[: TAIL_ROWS + 1]
-        if len(wide) > 20 and np.isfinite(edge):
-            threshold = c[wide[-1]]
-            beyond = wide[c[wide] > threshold]
-            xi = fit_pareto(c[beyond] - threshold, weights[beyond])[1] if len(beyond) > 10 else 0.0
+        threshold = min(c[wide[-1]], edge) if len(wide) > TAIL_ROWS else edge
+        beyond = wide[c[wide] > threshold]
+        if len(beyond) > 10:
+            sigma, xi = fit_pareto(c[beyond] - threshold, weights[beyond])
+            sigma = max(sigma + xi * (edge - threshold), 0.1 * sigma)
         else:
-            xi = 0.0
-        inside = bins == at
-        excess = c[inside] - side * edge
-        mean = float(np.average(np.maximum(excess, 0.0), weights=weights[inside])) if inside.any() else 1.0
+            inside = bins == at
+            mean = np.average(np.maximum(c[inside] - edge, 0.0), weights=weights[inside]) if inside.any() else 1.0
+            sigma, xi = float(mean), 0.0
         shape[at] = xi
-        scale[at] = max(mean * (1.0 - xi), 0.25 * cells.resolution, 1e-12 * (1.0 + abs(edge)))
+        scale[at] = max(sigma, 0.25 * cells.resolution, 1e-12 * (1.0 + abs(edge)))
     return scale, shape
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Codes = NDArray[np.int32]
 Allowed = NDArray[np.bool_]
-BLOCK, TILE = 1024, 64
+BLOCK, TILE = 2048, 64
 
 
 @dataclass(frozen=True)

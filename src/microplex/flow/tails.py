@@ -11,7 +11,7 @@ SHAPE_RANGE = (-0.4, 0.5)
 
 
 def fit_pareto(excess: Array, weights: Array | None = None) -> tuple[float, float]:
-    """Fit a generalised Pareto law to excesses by probability-weighted moments.
+    """Fit a generalised Pareto law to excesses by maximum likelihood on a grid.
 
     Parameters
     ----------
@@ -27,9 +27,8 @@ def fit_pareto(excess: Array, weights: Array | None = None) -> tuple[float, floa
 
     Notes
     -----
-    Hosking and Wallis (1987): with ``a0 = E X`` and ``a1 = E[X (1 - F)]``, the shape is
-    ``2 - a0 / (a0 - 2 a1)`` and the scale ``2 a0 a1 / (a0 - 2 a1)``. After limiting the shape, the
-    scale is refitted to the mean.
+    Pickands (1975); the likelihood over limited shapes (Smith, 1985) is steadier under one huge value than
+    moments. A weak prior equal to four rows centres the shape at 0.15.
 
     Examples
     --------
@@ -38,17 +37,18 @@ def fit_pareto(excess: Array, weights: Array | None = None) -> tuple[float, floa
     >>> round(scale, 1), round(shape, 1)
     (2.0, 0.2)
     """
-    order = np.argsort(excess, kind="stable")
-    x = excess[order]
-    w = np.ones(len(x)) if weights is None else weights[order]
-    w = w / w.sum()
-    survival = 1.0 - (np.cumsum(w) - 0.5 * w)
-    mean = float(w @ x)
-    moment = float(w @ (x * survival))
-    gap = mean - 2.0 * moment
-    shape = 2.0 - mean / gap if gap > 0 else SHAPE_RANGE[1]
-    shape = float(np.clip(shape, *SHAPE_RANGE))
-    return max(mean * (1.0 - shape), np.finfo(float).tiny), shape
+    w = np.ones(len(excess)) if weights is None else weights * (len(excess) / weights.sum())
+    middle = float(np.quantile(excess, 0.5)) or float(excess.mean())
+    shapes = np.linspace(*SHAPE_RANGE, 37)
+    scales = middle * np.exp(np.linspace(-1.5, 2.5, 161))
+    best, found = -np.inf, (middle, 0.0)
+    for shape in shapes:
+        log_pdf = pareto_log_pdf(excess[None, :], scales[:, None], shape)
+        score = log_pdf @ w - 4.0 * ((shape - 0.15) / 0.3) ** 2
+        at = int(np.argmax(score))
+        if score[at] > best:
+            best, found = float(score[at]), (float(scales[at]), float(shape))
+    return found
 
 
 def pareto_cdf(x: Array, scale: Array | float, shape: Array | float) -> Array:

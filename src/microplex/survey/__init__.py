@@ -1,4 +1,10 @@
-"""Survey statistics: weights, weighted estimates and their sampling variance."""
+"""Survey statistics: weights, weighted estimates and their sampling variance.
+
+Examples
+--------
+>>> mean([10.0, 20.0], weights=[3, 1]), kish_design_effect([3, 1])
+(12.5, 1.25)
+"""
 
 from microplex.survey.estimates import correlation, crosstab, ecdf, mean, quantile, total
 from microplex.survey.variance import Replicates, bootstrap, jackknife, replicate_variance

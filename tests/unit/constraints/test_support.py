@@ -106,7 +106,7 @@ def test_support_is_what_trial_and_error_finds(texts, known, name):
     plan = plan_of(texts)
     values = {other: np.array([row[other] for row in known]) for other in names}
     numbers = {k: v.astype(float) if SCHEMA[k].is_numeric else v for k, v in values.items()}
-    support = plan.support(name, numbers, len(known))
+    support = plan.support(name, numbers, len(known), use_later=True)
     found = allowed_by(support, name, len(known))
     about = [text for text in texts if name in parse(text)[0].columns]
     for row, kept in zip(known, found, strict=True):
@@ -119,12 +119,22 @@ def test_support_is_what_trial_and_error_finds(texts, known, name):
 def test_support_given_a_part_of_the_row_drops_no_value_that_can_be_completed(text, row, name, hidden):
     plan = plan_of([text])
     known = {other: np.array([row[other]]) for other in names if other not in hidden}
-    (found,) = allowed_by(plan.support(name, known_as_floats(known), 1), name, 1)
+    (found,) = allowed_by(plan.support(name, known_as_floats(known), 1, use_later=True), name, 1)
     unknown = [other for other in names if other in hidden and other != name]
     for value in VALUES[name]:
         completions = itertools.product(*(VALUES[other] for other in unknown))
         if any(LAWS[text]({**row, name: value, **dict(zip(unknown, c, strict=True))}) for c in completions):
             assert value in found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(sorted(LAWS)), min_size=1, max_size=3, unique=True), rows, st.sampled_from(names))
+def test_support_uses_earlier_columns_only(texts, row, name):
+    plan = plan_of(texts)
+    values = known_as_floats({other: np.array([row[other]]) for other in names})
+    earlier = {other: values[other] for other in plan.order[: plan.order.index(name)]}
+    full, part = plan.support(name, values, 1), plan.support(name, earlier, 1)
+    assert allowed_by(full, name, 1) == allowed_by(part, name, 1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -149,7 +159,7 @@ def support_of(text, name, known, **options):
     schema, data = amounts("x", "y", "z", **options)
     plan = Plan.build([text], ["x", "y", "z"], [], data, schema)
     arrays = {other: np.atleast_1d(np.array(value, float)) for other, value in known.items()}
-    return plan.support(name, arrays, len(next(iter(arrays.values()))))
+    return plan.support(name, arrays, len(next(iter(arrays.values()))), use_later=True)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_mistakes_are_named(adults):
         true_log_prob(adults.drop(columns="hours"), ["wages"])
     with pytest.raises(ParameterError, match="targets must name at least one"):
         true_log_prob(adults, [])
-    with pytest.raises(DataError, match="row 0 has 'femal'. Did you mean 'female'"):
+    with pytest.raises(DataError, match=r"row 0 has 'femal'\. Did you mean 'female'"):
         true_log_prob(adults.assign(sex="femal"))
     with pytest.raises(DataError, match="column 'area_level' must be finite; row 0 has nan"):
         true_log_prob(adults.assign(area_level=np.nan))

@@ -60,21 +60,14 @@ def test_a_census_is_the_population(population):
 def estimates():
     """Totals of many surveys of one population, and the truth."""
     population = make_population(1500, seed=2)
-    designs = {
-        name: SurveyDesign(
-            n_households=300, item_missing={}, top_coded=False, adjustment=name, response={"const": 0.5, "rented": -1.0}
+    drawn = {}
+    for adjustment, times in (("propensity", DRAWS), ("none", 10)):
+        response = {"const": 0.5, "rented": -1.0}
+        design = SurveyDesign(
+            n_households=300, item_missing={}, top_coded=False, adjustment=adjustment, response=response
         )
-        for name in ("propensity", "none")
-    }
-    drawn = {
-        name: np.array(
-            [
-                official_totals(draw_survey(population, design, seed), variables=VARIABLES)["total"].to_numpy()
-                for seed in range(DRAWS)
-            ]
-        )
-        for name, design in designs.items()
-    }
+        surveys = (draw_survey(population, design, seed) for seed in range(times))
+        drawn[adjustment] = np.array([official_totals(s, variables=VARIABLES)["total"].to_numpy() for s in surveys])
     return drawn, official_totals(population, variables=VARIABLES)["total"].to_numpy()
 
 
@@ -166,7 +159,8 @@ def test_the_population_is_not_changed(population):
     ("design", "error", "message"),
     [
         ({"n_households": 5000}, ParameterError, "at most 4000, the size of the population; got 5000"),
-        ({"n_households": 0}, ParameterError, "n_households must be at least 1"),
+        ({"n_households": 0}, ParameterError, "n_households must be a whole number of at least 1"),
+        ({"n_households": 5, "response": {"const": -50.0}}, ParameterError, "none of 5 households selected answered"),
         ({"adjustment": "cell"}, ParameterError, "Did you mean 'cells'"),
         ({"item_missing": {"wage": 0.1}}, ParameterError, "Did you mean 'wages'"),
         ({"item_missing": {"wages": 1.0}}, ParameterError, "at least 0 and below 1; got 1.0"),

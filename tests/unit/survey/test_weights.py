@@ -31,7 +31,7 @@ def test_trimming_keeps_the_sum_and_the_cap():
     trimmed = trim_weights(w, largest=6.0)
     assert trimmed.sum() == pytest.approx(w.sum())
     assert trimmed.max() <= 6 * np.median(w) * (1 + 1e-12)
-    assert (np.argsort(trimmed, kind="stable")[:1000] == np.argsort(w, kind="stable")[:1000]).all()
+    assert np.diff(trimmed[np.argsort(w)]).min() > -1e-9
     assert ess(trimmed) > ess(w)
 
 

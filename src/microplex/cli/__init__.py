@@ -1,0 +1,43 @@
+"""The command line: ``microplex synthesize``, ``microplex inspect``, ``microplex demo``.
+
+Commands load what they need when they run, so that ``microplex --help`` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from microplex import __version__
+from microplex.cli.console import Commands, console
+from microplex.cli.demo import demo
+from microplex.cli.inspect import inspect_table
+from microplex.cli.synthesize import synthesize
+
+app = typer.Typer(
+    name="microplex",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("synthesize", no_args_is_help=True)(synthesize)
+app.command("inspect", no_args_is_help=True)(inspect_table)
+app.command("demo")(demo)
+
+__all__ = ["app"]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console().print(f"microplex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Synthetic survey microdata: learn the law of some columns given others, and generate from it."""
