@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -12,50 +12,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from microplex import storage
 from microplex._estimator import BaseEstimator
-from microplex._progress import Update, progress_bar
-from microplex._random import generator
+from microplex._progress import progress_bar
 from microplex._validation import check_seed
 from microplex.constraints import Constraint, Plan
-from microplex.encoding import ConditionalLaw, Encoder, Values, intake, pack, sample_rows, score_rows, unpack, writing
+from microplex.encoding import (
+    ConditionalLaw,
+    Encoder,
+    FitReport,
+    Values,
+    fit_model,
+    intake,
+    pack,
+    sample_rows,
+    score_rows,
+    unpack,
+    writing,
+)
 from microplex.errors import ModelFormatError, ParameterError
-from microplex.flow.data import default_options
-from microplex.flow.ensemble import Ensemble, fit_ensemble, propose_orders, with_epochs
-from microplex.flow.spec import Spec
 from microplex.frames import Frame, assign, build_frame, check_frame, frame_kind, n_rows
 from microplex.schema import Schema
 
-SEARCH_BELOW = 8_000
-HELD_OUT_SHARE, MAX_HELD_OUT = 0.05, 2_000
 TARGET_STREAM, CONDITION_STREAM = 1, 2
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What a fit did.
-
-    Parameters
-    ----------
-    n_rows
-        Training rows of positive weight.
-    n_parameters
-        Numbers in the networks.
-    held_out_log_prob
-        Mean log law a row on rows that were kept apart (None if none were), in the measure of
-        :meth:`Synthesizer.log_prob`.
-    orders
-        Targets in the order of each member of the mixture.
-    epochs
-        Passes over the data of each member.
-    constraints
-        How each constraint is kept.
-    """
-
-    n_rows: int
-    n_parameters: int
-    held_out_log_prob: float | None
-    orders: tuple[tuple[str, ...], ...]
-    epochs: int
-    constraints: tuple[str, ...]
 
 
 class Synthesizer(BaseEstimator):
@@ -101,14 +78,13 @@ class Synthesizer(BaseEstimator):
     Examples
     --------
     >>> import pandas as pd
-    >>> rng = np.random.default_rng(0)
-    >>> age = rng.integers(18, 80, 400)
-    >>> frame = pd.DataFrame({"age": age, "wage": np.where(age > 65, 0, 100 * rng.integers(1, 300, 400))})
-    >>> synth = Synthesizer(["wage"], ["age"], epochs=2, n_orders=0).fit(frame)
-    >>> synth.generate(frame.head(3), seed=1).columns.tolist()
-    ['age', 'wage']
-    >>> bool(np.isfinite(synth.log_prob(frame)).all())
-    True
+    >>> age = np.arange(400) % 62 + 18
+    >>> wage = np.where(age > 65, 0, 100 * (np.arange(400) * 37 % 300 + 1))
+    >>> owner = np.where(np.arange(400) % 3 == 0, "yes", "no")
+    >>> frame = pd.DataFrame({"age": age, "wage": wage, "owner": owner})
+    >>> synth = Synthesizer(["wage", "owner"], ["age"], epochs=2, n_orders=0).fit(frame)
+    >>> synth.generate(frame[["age"]].head(3), seed=1).columns.tolist()
+    ['age', 'wage', 'owner']
     """
 
     def __init__(
@@ -155,6 +131,12 @@ class Synthesizer(BaseEstimator):
         ------
         DataError, ColumnNotFoundError, SchemaError, ConstraintError, ParameterError
             If the input cannot be used; the message names the column, the row and the remedy.
+
+        Examples
+        --------
+        >>> survey = frame.assign(weight=2.0)  # the frame of the example above
+        >>> Synthesizer(["wage"], ["age"], epochs=1, n_orders=0).fit(survey, weight_col="weight").report_.n_rows
+        400
         """
         check_seed(self.seed)
         targets, conditions = intake.check_roles(self.target_vars, self.condition_vars, weight_col)
@@ -164,7 +146,9 @@ class Synthesizer(BaseEstimator):
         plan = Plan.build(self.constraints, targets, conditions, values, schema)
         encoder = Encoder.fit(schema, plan, values, weights, self.min_rows)
         with progress_bar("Fitting", progress) as update:
-            self.ensemble_, self.report_ = self._train(encoder, values, weights, update)
+            self.ensemble_, self.report_ = fit_model(
+                encoder, values, weights, self.epochs, self.n_orders, self.seed, update
+            )
         self.schema_, self.encoder_, self.frame_kind_ = schema, encoder, frame_kind(data)
         self.condition_law_ = self._fit_condition_law(data, weight_col, schema)
         return self
@@ -202,6 +186,14 @@ class Synthesizer(BaseEstimator):
         ------
         NotFittedError, DataError, ColumnNotFoundError, ConstraintError, ParameterError
             If the input cannot be used.
+
+        Examples
+        --------
+        >>> new = frame[["age"]].head(6)
+        >>> whole = synth.generate(new, seed=1)
+        >>> part = synth.generate(new.tail(2), seed=1, first_row=4)
+        >>> part.equals(whole.tail(2))
+        True
         """
         self._check_fitted()
         seed = check_seed(seed)
@@ -234,6 +226,12 @@ class Synthesizer(BaseEstimator):
             In nats, with respect to counting measure on point masses, categories and grids (columns whose
             values are multiples of a resolution) and Lebesgue measure elsewhere; ``-inf`` for impossible
             rows. Missing targets count nothing, unless missing is a level of its own.
+
+        Examples
+        --------
+        >>> impossible = frame.head(2).assign(wage=[100, 0.5])
+        >>> np.isfinite(synth.log_prob(impossible)).tolist()
+        [True, False]
         """
         self._check_fitted()
         values = intake.read_row(data, self.encoder_)
@@ -255,6 +253,12 @@ class Synthesizer(BaseEstimator):
         -------
         ndarray of shape (n,)
             Probabilities, given that the value is not missing.
+
+        Examples
+        --------
+        >>> p = synth.cdf(frame.head(2), "wage", at=[-1.0, 1e9])
+        >>> p.round(3).tolist()
+        [0.0, 1.0]
         """
         return self._conditional(data, variable).cdf(at)
 
@@ -272,16 +276,57 @@ class Synthesizer(BaseEstimator):
         -------
         ndarray of shape (n,) or (n, len(q))
             In original units.
+
+        Examples
+        --------
+        >>> synth.quantile(frame.head(2), "wage", [0.05, 0.5, 0.95]).shape
+        (2, 3)
         """
         return self._conditional(data, variable).quantile(q)
 
     def sample(self, data: Frame, variable: str, n_draws: int = 1, *, seed: int = 0) -> NDArray[Any]:
-        """Draw one target given the row, as for :meth:`cdf`; shape ``(n, n_draws)``."""
+        """Draw one target given the row, as for :meth:`cdf`.
+
+        Parameters
+        ----------
+        data, variable
+            As for :meth:`cdf`; the target may be categorical.
+        n_draws : int
+            Draws a row.
+        seed : int
+            Seed.
+
+        Returns
+        -------
+        ndarray of shape (n, n_draws)
+            In original units.
+
+        Examples
+        --------
+        >>> synth.sample(frame.head(2), "wage", 5, seed=1).shape
+        (2, 5)
+        """
         keys = intake.keys_of(data, n_rows(data), None, 0)
         return self._conditional(data, variable).sample(n_draws, check_seed(seed), keys)
 
     def probabilities(self, data: Frame, variable: str) -> Any:
-        """Probability of each level of a categorical target given the row: a table with one column a level."""
+        """Probability of each level of a categorical target given the row, as for :meth:`cdf`.
+
+        Parameters
+        ----------
+        data, variable
+            As for :meth:`cdf`.
+
+        Returns
+        -------
+        table
+            Of the kind given, one column a level.
+
+        Examples
+        --------
+        >>> synth.probabilities(frame.head(2), "owner").sum(axis=1).round(6).tolist()
+        [1.0, 1.0]
+        """
         return build_frame(dict(self._conditional(data, variable).probabilities()), data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -296,6 +341,13 @@ class Synthesizer(BaseEstimator):
         ------
         ModelFormatError, OSError
             If it cannot be written; nothing half-written is left.
+
+        Examples
+        --------
+        >>> synth.save("model")
+        >>> import os
+        >>> sorted(os.listdir("model"))
+        ['arrays.safetensors', 'manifest.json']
         """
         self._check_fitted()
         content, arrays = self._pack()
@@ -319,50 +371,14 @@ class Synthesizer(BaseEstimator):
         ------
         FileNotFoundError, ModelFormatError
             If there is no readable model.
+
+        Examples
+        --------
+        >>> synth.save("model")
+        >>> Synthesizer.load("model").generate(frame[["age"]], seed=1).equals(synth.generate(frame[["age"]], seed=1))
+        True
         """
         return cls._unpack(*storage.load_model(path, "Synthesizer"))
-
-    def _train(
-        self, encoder: Encoder, values: Values, weights: NDArray[np.float64], update: Update
-    ) -> tuple[Ensemble, FitReport]:
-        """Fit the networks on the coded rows."""
-        n, n_targets = len(weights), len(encoder.targets)
-        options = with_epochs(default_options(n), self.epochs)
-        data, _ = encoder.data(values, weights, n)
-        within = np.where(encoder.observed(values, n), encoder.log_density(values, n), 0.0).sum(axis=1)
-        orders = self._orders(encoder, n)
-        held = np.empty(0, np.intp)
-        if len(orders) == 1 and n >= SEARCH_BELOW:
-            held = generator(self.seed, 4).permutation(n)[: min(int(HELD_OUT_SHARE * n), MAX_HELD_OUT)]
-        kept = np.setdiff1d(np.arange(n), held)
-        offset = float(np.average(within[held] if len(held) else within, weights=weights[held] if len(held) else weights))
-        ensemble, score = Ensemble(()), None
-        if n_targets:
-            spec = Spec(*encoder.variables(values, weights), width=options.width)
-            holdout = data.take(held) if len(held) else None
-            ensemble, score = fit_ensemble(
-                spec, data.take(kept), holdout, options, orders, 3, self.seed,
-                lambda share, codes: update(share, None if codes is None else codes + offset),
-            )  # fmt: skip
-        return ensemble, FitReport(
-            n_rows=n,
-            n_parameters=sum(a.size for m in ensemble.members for a in m.network.to_arrays().values()),
-            held_out_log_prob=None if score is None else score + offset,
-            orders=tuple(tuple(encoder.targets[t] for t in m.order) for m in ensemble.members),
-            epochs=options.epochs,
-            constraints=tuple(encoder.plan.describe()),
-        )
-
-    def _orders(self, encoder: Encoder, n: int) -> list[tuple[int, ...]]:
-        wanted = self.n_orders
-        if wanted is None:
-            wanted = 8 if n < SEARCH_BELOW else 0
-        targets = encoder.targets
-
-        def rearrange(order: tuple[int, ...]) -> tuple[int, ...]:
-            return tuple(targets.index(name) for name in encoder.plan.rearrange([targets[t] for t in order]))
-
-        return propose_orders(len(targets), wanted if len(targets) > 1 else 0, self.seed, rearrange)
 
     def _fit_condition_law(self, data: Frame, weight_col: str | None, schema: Schema) -> Synthesizer | None:
         if not self.fit_conditions or not self.condition_vars:

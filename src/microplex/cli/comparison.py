@@ -116,13 +116,15 @@ def compare(
     margins = tuple(describe(other, real, name, w, v) for name in numbers)
     levels = {name: level_shares(other[name], w) for name in others}
     tvd = [0.5 * levels[name].sub(level_shares(real[name], v), fill_value=0).abs().sum() for name in others]
+    first, second = (_matrix(table, [*numbers, *given]) for table in (real, other))
+    k = len(numbers)
     joint = Joint(
         ks=_mean([margin.ks for margin in margins]),
         zero_error=_mean([abs(a.zero_share - b.zero_share) for a, b in zip(reference, margins, strict=True)]),
         level_error=_mean(tvd),
-        spearman_error=_spearman_error(_matrix(real, numbers, given), _matrix(other, numbers, given), len(numbers), v, w),
-        zero_pair_error=_zero_pair_error(_matrix(real, numbers), _matrix(other, numbers), v, w),
-    )  # fmt: skip
+        spearman_error=_spearman_error(first, second, k, v, w),
+        zero_pair_error=_zero_pair_error(first[:, :k], second[:, :k], v, w),
+    )
     return Comparison(margins, levels, joint)
 
 
@@ -142,9 +144,7 @@ def describe(
     some = values != 0
     p50, p90, p99 = quantile(values[some], [0.5, 0.9, 0.99], w[some]) if w[some].sum() > 0 else np.zeros(3)
     distance = ks_distance(real[name].to_numpy(np.float64), values, real_weights, w)
-    return Margin(
-        name, mean(values, w), 1.0 - mean(some, w), float(p50), float(p90), float(p99), distance
-    )  # fmt: skip
+    return Margin(name, mean(values, w), 1.0 - mean(some, w), float(p50), float(p90), float(p99), distance)
 
 
 def ks_distance(a: Floats, b: Floats, weights_a: Floats | None = None, weights_b: Floats | None = None) -> float:
@@ -155,7 +155,6 @@ def ks_distance(a: Floats, b: Floats, weights_a: Floats | None = None, weights_b
     >>> ks_distance(np.array([0.0, 1.0]), np.array([1.0, 2.0]))
     0.5
     """
-    points, gaps = [], []
     functions = [ecdf(a, weights_a), ecdf(b, weights_b)]
     points = np.union1d(functions[0][0], functions[1][0])
     gaps = [np.r_[0.0, shares][np.searchsorted(at, points, side="right")] for at, shares in functions]
@@ -193,7 +192,7 @@ def spearman(matrix: Floats, weights: Floats | None = None) -> Floats:
     cross = ranks.T @ (ranks * w[:, None])
     scale = np.sqrt(np.diag(cross))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nan_to_num(cross / np.outer(scale, scale))
+        return np.asarray(np.nan_to_num(cross / np.outer(scale, scale)))
 
 
 def _spearman_error(a: Floats, b: Floats, n_targets: int, v: Floats | None, w: Floats | None) -> float:
@@ -214,8 +213,8 @@ def _both(matrix: Floats, weights: Floats | None) -> Floats:
     return np.asarray(some.T @ (some * w[:, None]) / w.sum())
 
 
-def _matrix(table: pd.DataFrame, *names: Sequence[str]) -> Floats:
-    return table[[name for part in names for name in part]].to_numpy(np.float64)
+def _matrix(table: pd.DataFrame, names: list[str]) -> Floats:
+    return table[names].to_numpy(np.float64)
 
 
 def _mean(values: Sequence[float] | Floats) -> float:

@@ -31,7 +31,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except (MicroplexError, OSError) as error:
+        except (MicroplexError, OSError, MemoryError, UnicodeError) as error:
             console(stderr=True).print(Text(f"Error: {describe_error(error)}", style="red"), soft_wrap=True)
             raise typer.Exit(1) from error
 
@@ -69,7 +69,15 @@ def plain_table(*headers: str, left: int = 1, **options: Any) -> Table:
     >>> [column.justify for column in plain_table("name", "value").columns]
     ['left', 'right']
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left", **options)
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        collapse_padding=True,
+        header_style="bold",
+        title_justify="left",
+        **options,
+    )
     table.title_style = "bold"
     for place, header in enumerate(headers):
         table.add_column(header, justify="left" if place < left else "right", overflow="fold")
@@ -106,7 +114,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, goal)
 
 
-def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
+def check_output(path: Path, suffixes: tuple[str, ...], option: str = "--out") -> None:
     """Refuse a file that could not be written, before any work is done.
 
     Parameters
@@ -115,6 +123,8 @@ def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
         File to write.
     suffixes
         Suffixes it may have.
+    option
+        Option that names it.
 
     Raises
     ------
@@ -130,7 +140,7 @@ def check_output(path: Path, suffixes: tuple[str, ...]) -> None:
     FileNotFoundError: no folder 'missing_folder' to write 'a.csv' to. Make it first.
     """
     if path.suffix.lower() not in suffixes:
-        raise typer.BadParameter(f"{str(path)!r} must end in {' or '.join(suffixes)}.")
+        raise typer.BadParameter(f"{str(path)!r} must end in {' or '.join(suffixes)}.", param_hint=repr(option))
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder: name a file.")
     if not path.parent.is_dir():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from microplex.cli.console import check_output, console, plain_table, split_names, whole_file
+from microplex.cli.formats import number, share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-SHOWN = 3  # point masses, levels and heaps named in a cell
+DAY, NAME = 86_400.0, 32  # seconds; characters of a name
+MASSES, HEAPS, LEVELS = 2, 2, 3  # named in a cell
 
 
 def inspect_table(
-    file: Annotated[Path, typer.Argument(help="Table to describe, .parquet or .csv.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Table to describe, .parquet or .csv.", metavar="FILE")],
     weight: Annotated[str | None, typer.Option(help="Column of survey weights.")] = None,
     id_col: Annotated[str, typer.Option(help="Columns of ids, separated by commas; they are left out.")] = "",
     yaml: Annotated[
@@ -33,33 +35,36 @@ def inspect_table(
 ) -> None:
     """Show what each column of a file is: kind, point masses, grain, heaping, bounds, codes, missing share."""
     if yaml is not None:
-        check_output(yaml, (".yaml", ".yml"))
+        check_output(yaml, (".yaml", ".yml"), "--yaml")
+
+    from rich.markup import escape
 
     from microplex.frames import n_rows, read_column, read_table
     from microplex.schema import Schema
 
     frame = read_table(file)
     schema = Schema.infer(frame, weight=weight, ids=split_names(id_col))
-    screen = console()
-    screen.print(f"[bold]{file.name}[/]: {n_rows(frame):,} rows, {len(schema)} columns described\n", soft_wrap=True)
-    for table in _tables(schema, {column.name: read_column(frame, column.name) for column in schema}):
-        screen.print(table)
-        screen.print()
+    tables = _tables(schema, {column.name: read_column(frame, column.name) for column in schema})
     if weight is not None:
-        screen.print(weight_table(weight, read_column(frame, weight)))
+        tables.append(weight_table(weight, read_column(frame, weight)))
+    screen = console()
+    screen.print(f"[bold]{escape(file.name)}[/]: {n_rows(frame):,} rows, {len(schema)} columns", soft_wrap=True)
+    for table in tables:
         screen.print()
+        screen.print(table)
     if yaml is not None:
         with whole_file(yaml) as temporary:
             schema.to_yaml(temporary)
-        screen.print(f"Wrote the schema to {yaml}.", soft_wrap=True)
+        screen.print(f"\nWrote the schema to {yaml}.", soft_wrap=True, markup=False)
 
 
 def _tables(schema: Schema, data: dict[str, ColumnData]) -> list[Table]:
-    numbers = plain_table("numbers", "kind", "missing", "point masses", "grain", "bounds", left=6)
+    numbers = plain_table("numbers", "kind", "missing", "point masses", "grain, heaps", "bounds", left=6)
     levels = plain_table("categories", "kind", "missing", "levels", "most frequent")
     dates = plain_table("dates", "missing", "first", "last", left=1)
     levels.columns[1].justify = levels.columns[4].justify = "left"
     numbers.columns[2].justify = "right"
+    numbers.columns[0].no_wrap, numbers.columns[0].max_width = True, NAME
     for column in schema:
         read = data[column.name]
         missing = share(float(read.missing.mean()), "")
@@ -73,7 +78,7 @@ def _tables(schema: Schema, data: dict[str, ColumnData]) -> list[Table]:
 
 
 def number_cells(column: Column, read: ColumnData) -> tuple[str, str, str]:
-    """Point masses, grain and bounds of one numeric column, in words.
+    r"""Point masses, grain and bounds of one numeric column, in words.
 
     Examples
     --------
@@ -83,7 +88,7 @@ def number_cells(column: Column, read: ColumnData) -> tuple[str, str, str]:
     >>> column = Column("wage", "semicontinuous", "int", atoms=(0,), resolution=1, heaps=(1000,), lower=0)
     >>> values = np.array([0.0, 0.0, 1_000.0, 1_234.0])
     >>> number_cells(column, ColumnData("wage", "int", values, None, (), False))
-    ('0 50%', '1; 1,000 50%', '>= 0')
+    ('0 50%', '1\n1,000 50%', '>= 0')
     """
     import numpy as np
 
@@ -92,9 +97,9 @@ def number_cells(column: Column, read: ColumnData) -> tuple[str, str, str]:
     if not len(values):
         return "", "", ""
     loose = values[~np.isin(values, [0.0, *column.atoms])]
-    heaps = [f"{number(heap)} {share(_on_grid(loose, heap))}" for heap in column.heaps[:SHOWN]]
+    heaps = ", ".join(f"{number(heap)} {_on_grid(loose, heap):.0%}" for heap in column.heaps[:HEAPS])
     grain = "continuous" if column.resolution is None else number(column.resolution)
-    return _masses(column, values), "; ".join([grain, ", ".join(heaps)] if heaps else [grain]), _bounds(column, values)
+    return _masses(column, values), _lines(grain, heaps), _bounds(column, values)
 
 
 def _masses(column: Column, values: Floats) -> str:
@@ -103,24 +108,28 @@ def _masses(column: Column, values: Floats) -> str:
     distinct, counts = np.unique(values, return_counts=True)
     if column.kind == "count" and not column.atoms:
         top = int(np.argmax(counts))
-        return f"{len(distinct):,} values, {number(distinct[top])} {share(counts[top] / len(values))}"
+        return f"{len(distinct):,} values\n{number(distinct[top])} {share(counts[top] / len(values))}"
     shares = {atom: float(np.mean(values == atom)) for atom in (*column.atoms, *column.missing_codes)}
-    first = sorted(shares, key=lambda atom: -shares[atom])[:SHOWN]
-    more = f" and {len(shares) - SHOWN} more" if len(shares) > SHOWN else ""
-    return ", ".join(f"{number(atom)} {share(shares[atom])}" for atom in first) + more
+    first = sorted(shares, key=lambda atom: -shares[atom])[:MASSES]
+    more = f"and {len(shares) - MASSES} more" if len(shares) > MASSES else ""
+    return _lines(", ".join(f"{number(atom)} {share(shares[atom])}" for atom in first), more)
 
 
 def _bounds(column: Column, values: Floats) -> str:
     low, high = column.lower, column.upper
-    parts = []
     if low is not None and high is not None:
-        parts.append(f"{number(low)} to {number(high)}")
-    elif low is not None or high is not None:
-        parts.append(f"<= {number(high)}" if high is not None else f">= {number(low or 0.0)}")
-    for title, code in (("top code", column.top_code), ("bottom code", column.bottom_code)):
-        if code is not None:
-            parts.append(f"{title} {number(code)} {share(float((values == code).mean()))}")
-    return ", ".join(parts) or "none"
+        first = f"{number(low)} to {number(high)}"
+    elif low is not None:
+        first = f">= {number(low)}"
+    else:
+        first = "none" if high is None else f"<= {number(high)}"
+    codes = (("bottom", column.bottom_code), ("top", column.top_code))
+    shown = [f"{title} {share(float((values == code).mean()))}" for title, code in codes if code is not None]
+    return _lines(first, *shown)
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
 
 
 def _on_grid(values: Floats, grain: float) -> float:
@@ -140,7 +149,7 @@ def _frequent(column: Column, read: ColumnData) -> str:
         assert read.values is not None
         distinct, counts = np.unique(read.values[~np.isnan(read.values)], return_counts=True)
         levels = tuple(number(value) for value in distinct)
-    order = np.argsort(-counts, kind="stable")[:SHOWN]
+    order = np.argsort(-counts, kind="stable")[:LEVELS]
     return ", ".join(f"{levels[place]} {share(counts[place] / max(counts.sum(), 1))}" for place in order)
 
 
@@ -151,9 +160,12 @@ def _ends(read: ColumnData) -> tuple[str, str]:
     known = read.values[~np.isnan(read.values)]
     if not len(known):
         return "", ""
-    unit = "D" if read.dtype == "date" else "s"
-    first, last = (str(np.datetime64(int(end), unit)) for end in (known.min(), known.max()))
-    return first, last
+    is_days = read.dtype == "date"
+    if not is_days and not (known % DAY).any():
+        is_days, known = True, known / DAY
+    ends = np.array([known.min(), known.max()]).astype(np.int64)
+    first, last = ends.astype("datetime64[D]" if is_days else "datetime64[s]").astype(str)
+    return str(first), str(last)
 
 
 def weight_table(name: str, read: ColumnData) -> Table:
@@ -189,32 +201,3 @@ def weight_table(name: str, read: ColumnData) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def number(value: float) -> str:
-    """Write a number with thousands separated, to six digits unless it is whole.
-
-    Examples
-    --------
-    >>> number(25000.0), number(0.001), number(-1234.5678)
-    ('25,000', '0.001', '-1,234.57')
-    """
-    whole = value == round(value) and abs(value) < 1e15
-    return f"{value:,.0f}" if whole else f"{value:,.6g}"
-
-
-def share(value: float, none: str = "0%") -> str:
-    """Write a share in percent: two digits, and never 0 or 100 for what is not.
-
-    Examples
-    --------
-    >>> share(0.4567), share(0.0123), share(0.00001), share(0.99999), share(0.0), share(1.0)
-    ('46%', '1.2%', '<0.1%', '>99.9%', '0%', '100%')
-    """
-    if value in (0, 1):
-        return none if value == 0 else "100%"
-    if value < 0.001:
-        return "<0.1%"
-    if value > 0.999:
-        return ">99.9%"
-    return f"{100 * value:.1f}%" if value < 0.0995 or value > 0.9905 else f"{100 * value:.0f}%"

@@ -17,7 +17,7 @@ TABLES = (".parquet", ".csv")
 
 
 def synthesize(
-    train: Annotated[Path, typer.Argument(help="Training rows, .parquet or .csv.", show_default=False)],
+    train: Annotated[Path, typer.Argument(help="Training rows, .parquet or .csv.", metavar="TRAIN")],
     targets: Annotated[str, typer.Option(help="Columns to generate, separated by commas.", show_default=False)],
     out: Annotated[Path, typer.Option(help="File to write, .parquet or .csv.", show_default=False)],
     conditions: Annotated[str, typer.Option(help="Columns that are given; none for an unconditional law.")] = "",
@@ -49,12 +49,13 @@ def synthesize(
     conditions are generated too.
     """
     if n is not None and (conditions_from is not None or id_col is not None):
-        raise typer.BadParameter("it stands alone: leave out --conditions-from and --id-col.", param_hint="--n")
+        raise typer.BadParameter("leave out --conditions-from and --id-col, or --n.", param_hint="'--n'")
     check_output(out, TABLES)
     _check_model_folder(save)
     given = split_names(conditions)
 
     from microplex._validation import check_columns
+    from microplex.encoding.intake import keys_of
     from microplex.frames import column_names, n_rows, read_table, select, write_table
     from microplex.schema import Schema
     from microplex.synthesizer import Synthesizer
@@ -70,7 +71,8 @@ def synthesize(
         check_columns(column_names(data), carried, "weight or id")
         rows = select(data, [*carried, *given])
     if rows is not None:
-        check_columns(column_names(rows), given if id_col is None else list({*given, id_col}), "condition or id")
+        check_columns(column_names(rows), given, "condition")
+        keys_of(rows, n_rows(rows), id_col, 0)
     synthesizer = Synthesizer(
         split_names(targets), given, constraint or None, schema=known, epochs=epochs, n_orders=orders,
         fit_conditions=n is not None, seed=seed,
@@ -80,12 +82,14 @@ def synthesize(
     _print_fit(synthesizer, time.perf_counter() - start)
     if save is not None:
         synthesizer.save(save)
-        console().print(f"Saved the model to {save}/.", soft_wrap=True)
+        console().print(f"Saved the model to {save}/.", soft_wrap=True, markup=False)
     size = n if rows is not None or n is not None else n_rows(data)
     synthetic = synthesizer.generate(rows, size, seed=seed, id_col=id_col)
     write_table(synthetic, out)
     generated = len(synthesizer.target_vars) + (len(given) if n is not None else 0)
-    console().print(f"Wrote {len(synthetic):,} rows with {generated} generated columns to {out}.", soft_wrap=True)
+    console().print(
+        f"Wrote {len(synthetic):,} rows with {generated} generated columns to {out}.", soft_wrap=True, markup=False
+    )
 
 
 def _check_model_folder(path: Path | None) -> None:
@@ -100,14 +104,11 @@ def _check_model_folder(path: Path | None) -> None:
 
 def _print_fit(synthesizer: Synthesizer, seconds: float) -> None:
     report, screen = synthesizer.report_, console()
-    screen.print(f"Fitted {report.n_rows:,} rows in {seconds:.1f} s: {report.epochs} passes, {_orders(report.orders)}.")
+    mixed = f", a mixture of {len(report.orders)} orders of the targets" if len(report.orders) > 1 else ""
+    screen.print(f"Fitted {report.n_rows:,} rows in {seconds:.1f} s{mixed}.")
     if report.held_out_log_prob is not None:
         screen.print(f"Held-out log-likelihood {report.held_out_log_prob:.3f} nats a row.")
     if report.constraints:
         screen.print("Kept on every row:")
     for text in report.constraints:
         screen.print(f"  {text}", markup=False)
-
-
-def _orders(orders: tuple[tuple[str, ...], ...]) -> str:
-    return "targets in the given order" if len(orders) < 2 else f"a mixture of {len(orders)} orders of the targets"

@@ -3,13 +3,16 @@
 from microplex.encoding import intake, writing
 from microplex.encoding.conditional import ConditionalLaw
 from microplex.encoding.encoder import Encoder, Values
+from microplex.encoding.fitting import FitReport, fit_model
 from microplex.encoding.rows import sample_rows, score_rows
 from microplex.encoding.saving import pack, unpack
 
 __all__ = [
     "ConditionalLaw",
     "Encoder",
+    "FitReport",
     "Values",
+    "fit_model",
     "intake",
     "pack",
     "sample_rows",

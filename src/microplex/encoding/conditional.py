@@ -14,11 +14,11 @@ from microplex._validation import check_columns
 from microplex.encoding.encoder import Encoder, Values
 from microplex.encoding.levels import LevelCodec
 from microplex.encoding.numbers import NumberCodec
-from microplex.encoding.ranges import Range
 from microplex.errors import DataError, ParameterError
 from microplex.flow.cells import Array
 from microplex.flow.data import Data
 from microplex.flow.ensemble import Ensemble
+from microplex.flow.ranges import Range
 from microplex.frames import Levelled
 
 STREAM = 3
@@ -97,7 +97,8 @@ class ConditionalLaw:
         density = encoder.log_density(trial, n)
         bound = [i for i, other in enumerate(encoder.targets) if i != target and seen[:, i].any()]
         log_p += np.where(seen[:, bound], density[:, bound], 0.0).sum(axis=1)
-        return np.where(possible, log_p, -np.inf)
+        possible[:, target] = True
+        return np.where(possible.all(axis=1), log_p, -np.inf)
 
     def probabilities(self) -> dict[str, Array]:
         """Probability of each level, by its name."""
@@ -117,7 +118,8 @@ class ConditionalLaw:
         """P(X <= at) for a number, given that it is not missing."""
         codec, p = self._present()
         x = np.broadcast_to(np.asarray(at, float), (self.n,))
-        return np.asarray((p * codec.below(x, self.group, self.limits, self.base)).sum(axis=1))
+        below = codec.below(x, self.group, self.limits, self.base)
+        return np.asarray(np.where(p > 0, p * below, 0.0).sum(axis=1))
 
     def quantile(self, q: float | Sequence[float]) -> Array:
         """Smallest value whose distribution function reaches `q`."""
@@ -161,7 +163,4 @@ class ConditionalLaw:
 def _plain(column: Levelled | NDArray[Any]) -> NDArray[Any]:
     if not isinstance(column, Levelled):
         return column
-    return np.array([*column.levels, None], object)[column.codes]
-
-
-__all__ = ["ConditionalLaw", "Range"]
+    return np.asarray(np.array([*column.levels, None], object)[column.codes])

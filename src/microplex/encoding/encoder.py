@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from microplex.constraints import Plan
 from microplex.encoding.levels import LevelCodec
 from microplex.encoding.numbers import NumberCodec, fit_number
-from microplex.encoding.ranges import Range
 from microplex.encoding.shares import ShareCodec, fit_share
-from microplex.flow.cells import Array, Codes
+from microplex.flow.cells import Array, CellOptions, Codes
 from microplex.flow.data import Data
 from microplex.flow.laws import Index
+from microplex.flow.ranges import Range
 from microplex.flow.spec import Variable
 from microplex.schema import Schema
 
 Codec = LevelCodec | NumberCodec
 Values = dict[str, NDArray[Any]]
 Allowed = NDArray[np.bool_]
+LARGE = 30_000
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,11 @@ class Encoder:
         """Choose the codes of every column and fit the laws inside the bins."""
         codecs: dict[str, Codec] = {}
         groupings: list[tuple[Index, int]] = []
+        options = CellOptions(n_bins=64 if len(weights) >= LARGE else 40)
         for name in plan.conditions:
             column = schema[name]
             if column.is_numeric:
-                codecs[name] = fit_number(column, values[name], weights, min_rows=min_rows, with_law=False)
+                codecs[name] = fit_number(column, values[name], weights, min_rows=min_rows, options=options, with_law=False)
             else:
                 codec = codecs[name] = LevelCodec(column)
                 groupings.append((np.maximum(values[name], 0).astype(np.intp), codec.n_codes))
@@ -61,9 +63,9 @@ class Encoder:
                 codecs[name] = LevelCodec(column)
             elif name in plan.shares:
                 base = combine(plan.shares[name].of, values, len(weights))
-                codecs[name] = fit_share(column, values[name], base, weights)
+                codecs[name] = fit_share(column, values[name], base, weights, options)
             else:
-                codecs[name] = fit_number(column, values[name], weights, groupings, min_rows)
+                codecs[name] = fit_number(column, values[name], weights, groupings, min_rows, options)
         return cls(schema, plan, codecs)
 
     @property
@@ -118,17 +120,17 @@ class Encoder:
         return out
 
     def data(self, values: Values, weights: Array, n: int) -> tuple[Data, Allowed]:
-        """Coded rows, and whether each is possible at all under the codes and constraints."""
+        """Coded rows, and whether each target is possible under the codes and constraints, (n, n_targets)."""
         codes = np.hstack([self.condition_codes(values, n), self.target_codes(values, n)])
         c = self.n_conditions
         seen = self.observed(values, n)
-        possible = ((codes[:, c:] >= 0) | ~seen).all(axis=1)
+        possible: Allowed = (codes[:, c:] >= 0) | ~seen
         allowed = {}
         for i, name in enumerate(self.targets):
             mask = self.allowed(name, values, n)
             if mask is not None:
                 own = np.maximum(codes[:, c + i], 0)
-                possible &= mask[np.arange(n), own] | ~seen[:, i]
+                possible[:, i] &= mask[np.arange(n), own] | ~seen[:, i]
                 mask[np.arange(n), own] = True
                 allowed[i] = mask
         codes[:, c:] = np.where(seen, np.maximum(codes[:, c:], 0), 0)
@@ -155,6 +157,7 @@ class Encoder:
         low = np.full(n, -np.inf) if found.lo is None else found.lo
         high = np.full(n, np.inf) if found.hi is None else found.hi
         limits = Range(low, high, np.full(n, np.nan) if found.excluded is None else found.excluded)
+        limits = limits.settled(codec.grid)
         if found.points is None or found.allowed is None:
             return limits, None
         mask = np.zeros((n, codec.n_codes), bool)
@@ -212,4 +215,3 @@ def combine(of: Mapping[str, float], values: Mapping[str, NDArray[Any]], n: int)
     for name, factor in of.items():
         total = total + factor * values[name]
     return total
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def keys_of(data: Frame | None, n: int, id_col: str | None, first_row: int) -> N
     return keys
 
 
-def _read(data: Frame, column: Column, role: str, strict: bool = True) -> NDArray[np.generic]:
+def _read(data: Frame, column: Column, role: str, strict: bool = True) -> NDArray[Any]:
     """Values of one column in the form that its schema asks for."""
     read = read_column(data, column.name)
     if column.is_numeric:
@@ -191,4 +192,3 @@ def _absent_text(name: str, role: str, absent: NDArray[np.bool_]) -> str:
         f"schema declares no missing level. Fill it, or declare schema.replace({name!r}, missing='level') before "
         "fitting."
     )
-

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from microplex.encoding.levels import hurdle_code
-from microplex.encoding.ranges import Range
 from microplex.flow.cells import Array, CellOptions, Cells, Codes, fit_cells
 from microplex.flow.law_fit import fit_bin_law
 from microplex.flow.laws import BinLaw, Index
+from microplex.flow.ranges import Range
 from microplex.flow.spec import Variable, numeric_features, ordered_basis
 from microplex.schema import Column
-
 
 Allowed = NDArray[np.bool_]
 
@@ -43,6 +42,11 @@ class NumberCodec:
     def cells(self) -> Cells:
         """Atoms and bins."""
         return self.law.cells
+
+    @property
+    def grid(self) -> float:
+        """Step of the grid of the values, or 0.0."""
+        return self.cells.resolution
 
     @property
     def has_missing(self) -> bool:
@@ -94,7 +98,7 @@ class NumberCodec:
         out = np.empty(cells.n_codes)
         out[cells.atom_codes] = cells.atoms
         if len(cells.starts):
-            middle = self.law.base_ppf(np.arange(len(cells.starts)), np.full(len(cells.starts), 0.5))
+            middle = self.law.base(np.arange(len(cells.starts))).ppf(np.full(len(cells.starts), 0.5))
             out[cells.bin_codes] = cells.expand(middle)
         return out
 
@@ -121,15 +125,20 @@ class NumberCodec:
         inside &= cells.atoms != limits.excluded[:, None]
         out[:, cells.atom_codes] = inside | np.isin(cells.atoms, self.column.missing_codes)
         if len(cells.starts):
-            low, high = self.law.limits(limits.low, limits.high)
-            step = cells.resolution
-            slack = 0.75 * step
-            first = np.maximum(cells.starts, low[:, None])
-            last = np.minimum(cells.ends, high[:, None])
-            out[:, cells.bin_codes] = last - first > slack if step else last > first
+            out[:, cells.bin_codes] = self._open_bins(limits)
         if self.has_missing:
             out[:, self.missing_code] = True
         return out
+
+    def _open_bins(self, limits: Range) -> Allowed:
+        """Bins that hold a value within each row's limits."""
+        cells = self.cells
+        if cells.resolution:
+            return np.asarray(self.law.n_points(limits) > 0)
+        low, high = limits.low[:, None], limits.high[:, None]
+        one = (low == high) & (cells.starts <= low) & (low < cells.ends) & limits.holds(limits.low)[:, None]
+        one &= (cells.atom_index(limits.low) < 0)[:, None]
+        return np.asarray((np.minimum(cells.ends, high) > np.maximum(cells.starts, low)) | one)
 
     def decode(
         self, codes: Codes, u: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
@@ -143,9 +152,8 @@ class NumberCodec:
         x[point] = cells.atoms[atom[point]]
         rows = np.flatnonzero(bins >= 0)
         if len(rows):
-            low, high = (None, None) if limits is None else (limits.low[rows], limits.high[rows])
             group = None if groups is None else groups[rows]
-            x[rows] = self.law.sample(bins[rows], group, u[rows], low, high)
+            x[rows] = self.law.sample(bins[rows], group, u[rows], None if limits is None else limits.take(rows))
         return x
 
     def log_density(
@@ -156,19 +164,18 @@ class NumberCodec:
         bins = self._inverse()[1][codes]
         rows = np.flatnonzero((bins >= 0) & (codes >= 0))
         if len(rows):
-            low, high = (None, None) if limits is None else (limits.low[rows], limits.high[rows])
             group = None if groups is None else groups[rows]
-            out[rows] = self.law.log_prob(bins[rows], group, self.snap(x[rows]), low, high)
+            part = None if limits is None else limits.take(rows)
+            out[rows] = self.law.log_prob(bins[rows], group, self.snap(x[rows]), part)
         return out
 
     def below(self, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
         """P(X <= x) given each code, shape ``(n, cells.n_codes)``."""
         cells, n = self.cells, len(x)
-        low, high = (None, None) if limits is None else (limits.low, limits.high)
         out = np.zeros((n, cells.n_codes))
         out[:, cells.atom_codes] = cells.atoms <= x[:, None]
         for b, code in enumerate(cells.bin_codes):
-            out[:, code] = self.law.cdf(np.full(n, b), groups, x, low, high)
+            out[:, code] = self.law.cdf(np.full(n, b), groups, x, limits)
         return out
 
     def reach(self) -> tuple[float, float]:
@@ -177,7 +184,7 @@ class NumberCodec:
         ends = [*cells.atoms]
         if len(cells.starts):
             bins = np.array([0, len(cells.starts) - 1])
-            ends += [*cells.expand(self.law.base_ppf(bins, np.array([1e-9, 1 - 1e-9])))]
+            ends += [*cells.expand(self.law.base(bins).ppf(np.array([1e-9, 1 - 1e-9])))]
         spread = 1.0 + max(abs(e) for e in ends)
         return min(ends) - 1e-3 * spread, max(ends) + 1e-3 * spread
 

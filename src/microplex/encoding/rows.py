@@ -8,19 +8,17 @@ from numpy.typing import NDArray
 from microplex._random import uniforms
 from microplex.encoding.encoder import Encoder, Values
 from microplex.encoding.levels import LevelCodec
-from microplex.encoding.ranges import Range
 from microplex.encoding.shares import ShareCodec
 from microplex.errors import ConstraintError
 from microplex.flow.cells import Array, Codes
 from microplex.flow.ensemble import Ensemble, Member
 from microplex.flow.network import BLOCK, Pass
+from microplex.flow.ranges import Range
 
 Keys = NDArray[np.uint64]
 
 
-def sample_rows(
-    encoder: Encoder, ensemble: Ensemble, values: Values, keys: Keys, seed: int, stream: int = 1
-) -> Values:
+def sample_rows(encoder: Encoder, ensemble: Ensemble, values: Values, keys: Keys, seed: int, stream: int = 1) -> Values:
     """Generate the modelled targets.
 
     Parameters
@@ -112,9 +110,11 @@ def score_rows(encoder: Encoder, ensemble: Ensemble, values: Values, n: int) -> 
     """
     data, possible = encoder.data(values, np.ones(n), n)
     within = np.where(encoder.observed(values, n), encoder.log_density(values, n), 0.0)
-    return np.where(possible, ensemble.log_prob(data) + within.sum(axis=1), -np.inf)
+    good = possible.all(axis=1)
+    for name, x in encoder.plan.derive(values).items():
+        good &= ~(np.abs(values[name] - x) > 1e-9 * (1.0 + np.abs(x)))
+    return np.where(good, ensemble.log_prob(data) + within.sum(axis=1), -np.inf)
 
 
 def _has_levels(encoder: Encoder, name: str) -> bool:
     return isinstance(encoder.codecs[name], LevelCodec)
-

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from microplex.encoding.numbers import Allowed, NumberCodec
-from microplex.encoding.ranges import Range
 from microplex.flow.cells import Array, CellOptions, Cells, Codes, fit_cells, on_grid
 from microplex.flow.law_fit import EMPTY, fit_bin_law
-from microplex.flow.laws import BinLaw, Index, tilted_cdf, tilted_log_pdf, tilted_ppf
+from microplex.flow.laws import BinLaw, Index
+from microplex.flow.ranges import Range
+from microplex.flow.smooth import Smooth
 from microplex.schema import Column
+
+ROUNDING = 1e-9
+MARGIN = 4 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -24,124 +28,115 @@ class ShareCodec(NumberCodec):
 
     step: float = 0.0
 
+    @property
+    def grid(self) -> float:
+        return self.step
+
+    def on_step(self, x: Array) -> Array:
+        """Values in the floating-point form of the grid, where they are that close to it."""
+        if not self.step:
+            return x
+        near = on_grid(np.round(x / self.step), self.step)
+        return np.where(np.abs(near - x) <= 1e-6 * self.step, near, x)
+
     def share(self, x: Array, base: Array) -> Array:
         """The share, with 0/0 = 0; NaN for missing values."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            out = x / base
-        return np.asarray(np.where((base == 0) & (x == 0), 0.0, out))
+            out = np.where(x == 0, 0.0, x / base)
+        if self.step:
+            return np.where(np.isnan(x), np.nan, out)
+        return np.where(np.isnan(x), np.nan, np.where(np.abs(out - 1.0) <= ROUNDING, 1.0, out))
 
     def encode_share(self, x: Array, base: Array | None) -> Codes:
         """Code of each value given its base; -1 off the grid or outside ``[0, base]``."""
         assert base is not None
-        codes = self.encode(self.share(x, base))
+        x = self.on_step(x)
+        codes = self.encode(self.share(x, self.on_step(base)))
         if self.step:
             codes[~np.isnan(x) & (on_grid(np.round(x / self.step), self.step) != x)] = -1
         return codes
 
     def allowed(self, limits: Range, base: Array | None) -> Allowed:
         assert base is not None
+        base = self.on_step(base)
         cells = self.cells
-        first, last = self._points(base)
         out = np.zeros((len(base), self.n_codes), bool)
-        if self.step:
-            out[:, cells.bin_codes] = first <= last
-        else:
-            out[:, cells.bin_codes] = (base > 0)[:, None]
-        low, high = limits.low, limits.high
-        out[:, cells.bin_codes] &= (cells.ends * base[:, None] > low[:, None]) & (
-            cells.starts * base[:, None] <= high[:, None]
-        )
-        values = np.where(cells.atoms > 0, base[:, None], 0.0)
-        free = (values >= low[:, None]) & (values <= high[:, None]) & (values != limits.excluded[:, None])
-        free &= (base > 0)[:, None] | (cells.atoms == 0.0)
-        out[:, cells.atom_codes] = free
+        out[:, cells.bin_codes] = self._open_shares(limits, base)
+        whole = (base > 0) & ((on_grid(np.round(base / self.step), self.step) == base) if self.step else True)
+        for atom, code in zip(cells.atoms, cells.atom_codes, strict=True):
+            out[:, code] = (limits.holds(base) & whole) if atom > 0 else limits.holds(np.zeros(len(base)))
         if self.has_missing:
             out[:, self.missing_code] = True
         return out
 
-    def _points(self, base: Array) -> tuple[Array, Array]:
-        """First and last grid index of each bin and row, shape ``(n, n_bins)``."""
-        cells, step = self.cells, self.step or 1.0
-        base = np.maximum(base, 0.0)[:, None]
+    def _open_shares(self, limits: Range, base: Array) -> Allowed:
+        """Bins that hold a value within each row's limits."""
+        cells, n, k = self.cells, len(base), len(self.cells.starts)
+        if self.step:
+            rows, bins = np.repeat(np.arange(n), k), np.tile(np.arange(k), n)
+            first, last = self._points(bins, base[rows], limits.take(rows))
+            gone = np.round(limits.excluded[rows] / self.step)
+            return np.asarray((last - first + 1 - ((gone >= first) & (gone <= last)) > 0).reshape(n, k))
+        low, high = limits.low[:, None], limits.high[:, None]
+        starts, ends = cells.starts * base[:, None], cells.ends * base[:, None]
+        one = (low == high) & (starts < low) & (low < ends) & (low > 0) & (low < base[:, None])
+        one &= limits.holds(limits.low)[:, None]
+        return np.asarray(((np.minimum(ends, high) > np.maximum(starts, low)) | one) & (base > 0)[:, None])
+
+    def _points(self, bins: Index, base: Array, limits: Range | None) -> tuple[Array, Array]:
+        """First and last grid index of each row's bin, within its limits; the first above the last for none."""
+        start, end, step = self.cells.starts[bins], self.cells.ends[bins], self.step
         safe = np.where(base > 0, base, 1.0)
-        first = np.ceil(cells.starts * base / step)
-        first += first * step / safe < cells.starts
-        first -= (first - 1) * step / safe >= cells.starts
-        last = np.ceil(cells.ends * base / step) - 1
-        last -= last * step / safe >= cells.ends
-        last += (last + 1) * step / safe < cells.ends
+        first, last = (np.ceil(edge * safe / step) for edge in (start, end))
+        for index, edge in ((first, start), (last, end)):
+            index += on_grid(index, step) / safe < edge
+            index -= on_grid(index - 1, step) / safe >= edge
         top = np.floor(base / step + 1e-9)
-        last = np.minimum(last, np.where(top * step >= base, top - 1, top))
-        return np.maximum(first, 1), np.where(base > 0, last, 0)
+        last = np.minimum(last - 1, np.where(on_grid(top, step) >= base, top - 1, top))
+        first, last = np.maximum(first, 1), np.where(base > 0, last, 0)
+        if limits is None:
+            return first, last
+        low = np.ceil(limits.low / step - 1e-9)
+        return np.maximum(first, low), np.minimum(last, np.floor(limits.high / step + 1e-9))
+
+    def _law(self, bins: Index, base: Array, limits: Range | None) -> Smooth:
+        """Law of the grid index (of the share, off a grid) in each row's bin."""
+        start, end, tilt = self.cells.starts[bins], self.cells.ends[bins], self.law.tilt[bins]
+        none = np.full(len(bins), np.nan)
+        if not self.step:
+            law = Smooth.of(start, end, tilt, none, none)
+            return law if limits is None else law.cut(limits.low / base, limits.high / base)
+        first, last = self._points(bins, base, limits)
+        tilt = tilt * (last - first + 1) * self.step / (np.where(base > 0, base, 1.0) * (end - start))
+        law = Smooth.of(first - 0.5, last + 0.5, tilt, none, none)
+        if limits is None or np.isnan(limits.excluded).all():
+            return law
+        gone = np.round(limits.excluded / self.step)
+        gone = np.where((gone >= first) & (gone <= last), gone, np.nan)
+        return law.without(gone - 0.5, gone + 0.5)
 
     def decode(
         self, codes: Codes, u: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
     ) -> Array:
         assert base is not None
+        base = self.on_step(base)
         atom_of, bin_of = self._inverse()
         atom, bins = atom_of[codes], bin_of[codes]
         x = np.full(len(codes), np.nan)
         point = atom >= 0
         x[point] = np.where(self.cells.atoms[atom[point]] > 0, base[point], 0.0)
         rows = np.flatnonzero(bins >= 0)
-        if not len(rows):
-            return x
-        b, total = bins[rows], base[rows]
-        f_low, f_high = self._cut(b, total, limits, rows)
-        t = tilted_ppf(f_low + u[rows] * (f_high - f_low), self.law.tilt[b])
-        share = self.cells.starts[b] + (self.cells.ends[b] - self.cells.starts[b]) * t
-        if not self.step:
-            x[rows] = share * total
-            return x
-        low, high = self._grid_range(b, total, limits, rows)
-        index = np.clip(np.round(share * total / self.step), low, high)
-        x[rows] = on_grid(index, self.step)
-        return x
-
-    def _grid_range(self, bins: Index, base: Array, limits: Range | None, rows: Index) -> tuple[Array, Array]:
-        first, last = self._points(base)
-        at = np.arange(len(bins))
-        low, high = first[at, bins], last[at, bins]
-        if limits is not None:
-            low = np.maximum(low, np.ceil(limits.low[rows] / self.step - 1e-9))
-            high = np.minimum(high, np.floor(limits.high[rows] / self.step + 1e-9))
-        return low, high
-
-    def _cut(self, bins: Index, base: Array, limits: Range | None, rows: Index) -> tuple[Array, Array]:
-        """Base probabilities at the ends of the row's limits (continuous columns only)."""
-        if limits is None or self.step:
-            return np.zeros(len(bins)), np.ones(len(bins))
-        start, width = self.cells.starts[bins], self.cells.ends[bins] - self.cells.starts[bins]
-        tilt = self.law.tilt[bins]
-        low = tilted_cdf((limits.low[rows] / base - start) / width, tilt)
-        return low, tilted_cdf((limits.high[rows] / base - start) / width, tilt)
-
-    def below(self, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
-        assert base is not None
-        cells, n = self.cells, len(x)
-        rows = np.arange(n)
-        out = np.zeros((n, cells.n_codes))
-        out[:, cells.atom_codes] = np.where(cells.atoms > 0, base[:, None], 0.0) <= x[:, None]
-        safe = np.where(base > 0, base, 1.0)
-        for b, code in enumerate(cells.bin_codes):
-            bins, width = np.full(n, b), cells.ends[b] - cells.starts[b]
-            if not self.step:
-                f_low, f_high = self._cut(bins, safe, limits, rows)
-                f = tilted_cdf((x / safe - cells.starts[b]) / width, self.law.tilt[bins])
-                out[:, code] = np.clip((f - f_low) / np.maximum(f_high - f_low, 1e-300), 0.0, 1.0)
-                continue
-            low, high = self._grid_range(bins, base, limits, rows)
-            index = np.floor(x / self.step + 1e-9)
-            f = tilted_cdf(((index + 0.5) * self.step / safe - cells.starts[b]) / width, self.law.tilt[bins])
-            out[:, code] = np.where(index >= high, 1.0, np.where(index < low, 0.0, f))
-        return out
-
-    def settle(self, x: Array, base: Array | None) -> Array:
-        assert base is not None
+        part = None if limits is None else limits.take(rows)
+        law = self._law(bins[rows], base[rows], part)
+        drawn = law.ppf(u[rows])
         if self.step:
-            return on_grid(np.round(x / self.step), self.step)
-        ends = np.where(np.abs(x) <= 1e-9 * base, 0.0, x)
-        return np.where(np.abs(ends - base) <= 1e-9 * base, base, ends)
+            x[rows] = on_grid(np.clip(np.floor(drawn + 0.5), law.start + 0.5, law.end - 0.5), self.step)
+            return x
+        start, end = self.cells.starts[bins[rows]], np.minimum(self.cells.ends[bins[rows]], 1.0 - 2 * ROUNDING)
+        x[rows] = np.clip(drawn, start * (1.0 + MARGIN), end * (1.0 - MARGIN)) * base[rows]
+        if part is not None:
+            x[rows] = np.clip(x[rows], part.low, part.high)
+        return x
 
     def log_density(
         self, codes: Codes, x: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
@@ -150,36 +145,45 @@ class ShareCodec(NumberCodec):
         out = np.zeros(len(codes))
         bins = self._inverse()[1][codes]
         rows = np.flatnonzero((bins >= 0) & (codes >= 0))
-        if not len(rows):
-            return out
-        b, total = bins[rows], base[rows]
-        start, width, tilt = self.cells.starts[b], self.cells.ends[b] - self.cells.starts[b], self.law.tilt[b]
-        with np.errstate(divide="ignore"):
-            if not self.step:
-                f_low, f_high = self._cut(b, total, limits, rows)
-                t = (x[rows] / total - start) / width
-                out[rows] = tilted_log_pdf(t, tilt) - np.log(width * total) - np.log(f_high - f_low)
-                return out
-            low, high = self._grid_range(b, total, limits, rows)
-            index = np.round(x[rows] / self.step)
-            above = tilted_cdf(((index + 0.5) * self.step / total - start) / width, tilt)
-            below = tilted_cdf(((index - 0.5) * self.step / total - start) / width, tilt)
-            mass = np.where(index >= high, 1.0, above) - np.where(index <= low, 0.0, below)
-            out[rows] = np.where((index >= low) & (index <= high), np.log(np.maximum(mass, 0.0)), -np.inf)
+        at, total = self.on_step(x[rows]), self.on_step(base[rows])
+        part = None if limits is None else limits.take(rows)
+        law = self._law(bins[rows], total, part)
+        if self.step:
+            out[rows] = law.log_mass(np.round(at / self.step), 1.0)
+        else:
+            inside = law.log_density(at / total)
+            out[rows] = np.where(law.end > law.start, inside - np.log(total), inside)
+        if part is not None:
+            out[rows] = np.where(part.holds(at), out[rows], -np.inf)
         return out
 
+    def below(self, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
+        assert base is not None
+        base = self.on_step(base)
+        cells, n = self.cells, len(x)
+        out = np.zeros((n, cells.n_codes))
+        out[:, cells.atom_codes] = np.where(cells.atoms > 0, base[:, None], 0.0) <= x[:, None]
+        safe = np.where(base > 0, base, 1.0)
+        at = np.floor(x / self.step + 1e-9) + 0.5 if self.step else x / safe
+        for b, code in enumerate(cells.bin_codes):
+            out[:, code] = self._law(np.full(n, b), base if self.step else safe, limits).cdf(at)
+        return out
 
-def _grid(index: Array, step: float) -> Array:
-    return np.asarray(index / round(1.0 / step) if step < 1 else index * step)
+    def settle(self, x: Array, base: Array | None) -> Array:
+        assert base is not None
+        if self.step:
+            return on_grid(np.round(x / self.step), self.step)
+        ends = np.where(np.abs(x) <= ROUNDING * base, 0.0, x)
+        return np.where(np.abs(ends - base) <= ROUNDING * base, base, ends)
 
 
 def fit_share(column: Column, x: Array, base: Array, weights: Array, options: CellOptions | None = None) -> ShareCodec:
     """Choose codes and fit the law of a share."""
     blank = Cells(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int32), 0.0)
-    codec = ShareCodec(column, BinLaw(blank, *(np.empty(0),) * 3, EMPTY, EMPTY, 0))
-    share = codec.share(x, base)
+    codec = ShareCodec(column, BinLaw(blank, *(np.empty(0),) * 3, EMPTY, EMPTY, 0), step=column.resolution or 0.0)
+    share = codec.share(codec.on_step(x), codec.on_step(base))
     seen = np.isfinite(share)
     cells = fit_cells(share[seen], weights[seen], np.array([0.0, 1.0]), 0.0, (0.0, 1.0), options)
     free = cells.atom_index(share[seen]) < 0
     law, _ = fit_bin_law(cells, share[seen][free], weights[seen][free], tables=False)
-    return ShareCodec(column, law, step=column.resolution or 0.0)
+    return ShareCodec(column, law, step=codec.step)

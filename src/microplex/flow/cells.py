@@ -155,6 +155,8 @@ def fit_cells(
     parts = [(limits[0], zero), (zero, limits[1])] if both else [limits]
     edges = [_edges(c, weights[free], low, high, options, resolution) for low, high in parts]
     cut = np.unique(np.concatenate(edges))
+    if np.isinf(cut).all():
+        cut = np.array([-np.inf, zero, np.inf])
     starts, ends = cut[:-1], cut[1:]
     filled = np.bincount(np.searchsorted(starts, c, "right") - 1, minlength=len(starts)) > 0
     starts, ends = starts[filled], ends[filled]
@@ -171,15 +173,17 @@ def _limit(cells: Cells, bound: float, side: int) -> float:
     """End of the support on the compressed axis, with room for the last grid point."""
     if not np.isfinite(bound):
         return bound
-    at = float(cells.compress(np.array([bound]))[0])
-    if side > 0 and cells.resolution and len(cells.atoms) and cells.atom_index(np.array([bound]))[0] >= 0:
+    if not cells.resolution:
+        return float(np.nextafter(bound, np.inf)) if side > 0 else bound
+    ratio = bound / cells.resolution
+    inner = np.floor(ratio + 1e-9) if side > 0 else np.ceil(ratio - 1e-9)
+    at = float(cells.compress(on_grid(np.array([inner]), cells.resolution))[0])
+    if side > 0 and cells.atom_index(on_grid(np.array([inner]), cells.resolution))[0] >= 0:
         at -= cells.resolution
-    return at + side * 0.5 * cells.resolution if cells.resolution else float(np.nextafter(at, side * np.inf))
+    return at + side * 0.5 * cells.resolution
 
 
-def _edges(
-    c: Array, weights: Array, low: float, high: float, options: CellOptions, resolution: float
-) -> Array:
+def _edges(c: Array, weights: Array, low: float, high: float, options: CellOptions, resolution: float) -> Array:
     """Edges of the bins between two limits on the compressed axis, limits included."""
     take = (c >= low) & (c < high)
     order = np.argsort(c[take], kind="stable")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from microplex.flow.data import Data, TrainOptions
-from microplex.flow.network import Allowed, Codes, Network
+from microplex.flow.network import Network
 from microplex.flow.spec import Spec
+
+if TYPE_CHECKING:
+    from microplex.flow.training import Trainer
 
 Order = tuple[int, ...]
 Report = Callable[[float, float | None], None]
@@ -28,7 +32,7 @@ class Member:
     def log_prob(self, data: Data) -> NDArray[np.float64]:
         """Log probability of the codes, shape ``(n,)``."""
         at = data.arrange(self.network.n_conditions, self.order)
-        return self.network.log_prob(at.codes, at.observed, at.allowed).sum(axis=1)
+        return np.asarray(self.network.log_prob(at.codes, at.observed, at.allowed).sum(axis=1))
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,8 @@ def fit_ensemble(
 
 
 def _fit_one(
-    trainer: object, data: Data, holdout: Data | None, order: Order, seed: int, report: Report
+    trainer: Trainer, data: Data, holdout: Data | None, order: Order, seed: int, report: Report
 ) -> tuple[Ensemble, float | None]:
-    from microplex.flow.training import Trainer
-
-    assert isinstance(trainer, Trainer)
     watched: list[float] = []
 
     def on_chunk(step: int, steps: int, network: Callable[[], Network]) -> None:
@@ -136,11 +137,6 @@ def _fit_one(
 
     network = trainer.fit(data, order, seed, on_chunk)
     return Ensemble((Member(order, network),)), watched[-1] if watched else None
-
-
-def with_epochs(options: TrainOptions, epochs: int | None) -> TrainOptions:
-    """The options with another number of epochs."""
-    return options if epochs is None else replace(options, epochs=epochs)
 
 
 def propose_orders(n_targets: int, n_random: int, seed: int, rearrange: Callable[[Order], Order]) -> list[Order]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex.flow.cells import Array, Cells
-from microplex.flow.laws import BinLaw, Index, Table, tilt_from_mean
+from microplex.flow.laws import BinLaw, Index, Table
+from microplex.flow.smooth import tilt_from_mean
 from microplex.flow.tails import fit_pareto
 
 EMPTY = Table(np.zeros(1, np.intp), np.empty(0), np.empty(0))
@@ -36,8 +37,8 @@ class Counts:
         distinct, rank = np.unique(values, return_inverse=True)
         key, inverse = np.unique(rows * len(distinct) + rank, return_inverse=True)
         at = key // max(len(distinct), 1)
-        mass = np.bincount(inverse, weights, minlength=len(key))
-        totals = np.bincount(rows, weights, minlength=n_rows)
+        mass = np.bincount(inverse, weights, minlength=len(key)).astype(float)
+        totals = np.bincount(rows, weights, minlength=n_rows).astype(float)
         return cls(at, distinct[key % max(len(distinct), 1)], mass, np.bincount(inverse), totals, inverse)
 
 
@@ -164,9 +165,7 @@ def _discounted(counts: Counts, base: Array | None, min_rows: int) -> Array:
     return chosen
 
 
-def _fit_heaps(
-    law: BinLaw, counts: Counts, left: Array, heaps: Sequence[float]
-) -> tuple[Index, Array, Array, Array]:
+def _fit_heaps(law: BinLaw, counts: Counts, left: Array, heaps: Sequence[float]) -> tuple[Index, Array, Array, Array]:
     """Rounding intentions: the mass of the multiples of each grain in each bin.
 
     Expectation-maximisation over the mixture of the base and the grains, bin by bin, shrunk to the
@@ -236,7 +235,7 @@ def _with_groups(
 ) -> tuple[BinLaw, int]:
     """Choose the grouping whose tables of repeated values raise the leave-one-out likelihood most."""
     n_bins = len(law.cells.starts)
-    log_pooled = law.log_prob(bins, None, x, None, None)
+    log_pooled = law.log_prob(bins, None, x)
     pooled = np.exp(log_pooled)
     if law.cells.resolution:
         weight = counts.mass / counts.count

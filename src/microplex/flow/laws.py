@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex.flow.cells import Array, Cells
-from microplex.flow.tails import pareto_cdf, pareto_log_pdf, pareto_ppf
+from microplex.flow.ranges import Range
+from microplex.flow.smooth import Smooth
 
 Index = NDArray[np.intp]
 
@@ -112,46 +113,17 @@ class BinLaw:
     grouped: Table
     n_groups: int
 
-    def base_cdf(self, bins: Index, c: Array) -> Array:
-        """Distribution function of the base at compressed values ``c``."""
-        start, end = self.cells.starts[bins], self.cells.ends[bins]
-        upper, lower = np.isinf(end), np.isinf(start)
-        with np.errstate(invalid="ignore", over="ignore"):
-            out = tilted_cdf((c - start) / (end - start), self.tilt[bins])
-        if upper.any():
-            out[upper] = pareto_cdf((c - start)[upper], self.scale[bins[upper]], self.shape[bins[upper]])
-        if lower.any():
-            out[lower] = 1.0 - pareto_cdf((end - c)[lower], self.scale[bins[lower]], self.shape[bins[lower]])
-        return out
-
-    def base_ppf(self, bins: Index, u: Array) -> Array:
-        """Quantile function of the base, on the compressed axis."""
-        start, end = self.cells.starts[bins], self.cells.ends[bins]
-        upper, lower = np.isinf(end), np.isinf(start)
-        with np.errstate(invalid="ignore"):
-            out = start + (end - start) * tilted_ppf(u, self.tilt[bins])
-        if upper.any():
-            out[upper] = start[upper] + pareto_ppf(u[upper], self.scale[bins[upper]], self.shape[bins[upper]])
-        if lower.any():
-            out[lower] = end[lower] - pareto_ppf(1 - u[lower], self.scale[bins[lower]], self.shape[bins[lower]])
-        return out
+    def base(self, bins: Index) -> Smooth:
+        """Smooth part of the law in each bin, on the compressed axis."""
+        cells = self.cells
+        return Smooth.of(cells.starts[bins], cells.ends[bins], self.tilt[bins], self.scale[bins], self.shape[bins])
 
     def base_log_density(self, bins: Index, c: Array) -> Array:
-        """Log density (continuous column) or log mass (grid) of the base."""
-        step = self.cells.resolution
-        if step:
-            mass = self.base_cdf(bins, c + 0.5 * step) - self.base_cdf(bins, c - 0.5 * step)
-            with np.errstate(divide="ignore"):
-                return np.log(np.maximum(mass, 0.0))
-        start, end = self.cells.starts[bins], self.cells.ends[bins]
-        upper, lower = np.isinf(end), np.isinf(start)
-        with np.errstate(invalid="ignore", over="ignore"):
-            out = tilted_log_pdf((c - start) / (end - start), self.tilt[bins]) - np.log(end - start)
-        if upper.any():
-            out[upper] = pareto_log_pdf((c - start)[upper], self.scale[bins[upper]], self.shape[bins[upper]])
-        if lower.any():
-            out[lower] = pareto_log_pdf((end - c)[lower], self.scale[bins[lower]], self.shape[bins[lower]])
-        return out
+        """Log density (continuous column) or log mass (grid) of the base at compressed values ``c``."""
+        return self._log_base(self.base(bins), c)
+
+    def _log_base(self, base: Smooth, c: Array) -> Array:
+        return base.log_mass(c, self.cells.resolution) if self.cells.resolution else base.log_density(c)
 
     def _rows(self, bins: Index, groups: Index | None) -> Index | None:
         if not self.n_groups or groups is None:
@@ -159,10 +131,10 @@ class BinLaw:
         known = (groups >= 0) & (groups < self.n_groups)
         return np.where(known, bins * self.n_groups + groups, len(self.grouped.offsets) - 2)
 
-    def sample(self, bins: Index, groups: Index | None, u: Array, low: Array | None, high: Array | None) -> Array:
-        """Draw values; bins cut by a row's closed support ``[low, high]`` follow the truncated base."""
+    def sample(self, bins: Index, groups: Index | None, u: Array, limits: Range | None = None) -> Array:
+        """Draw values; bins cut by a row's limits follow the truncated base."""
         out = np.empty(len(bins))
-        cut = self.is_cut(bins, low, high)
+        cut = self.is_cut(bins, limits)
         pending = np.flatnonzero(~cut)
         rows = self._rows(bins, groups)
         u = u.copy()
@@ -175,29 +147,21 @@ class BinLaw:
             out[taken] = table.draw(where[taken], u[taken])
             u[pending[~hit]] = (u[pending[~hit]] - total[~hit]) / (1.0 - total[~hit])
             pending = pending[~hit]
-        if cut.any():
-            assert low is not None and high is not None
-            at = np.flatnonzero(cut)
-            f_low, f_high = self._cut_range(bins[at], low[at], high[at])
-            u[at] = f_low + u[at] * (f_high - f_low)
-            pending = np.concatenate([pending, at])
-        out[pending] = self._smooth(bins[pending], u[pending])
-        if cut.any():
-            assert low is not None and high is not None
-            out[at] = np.clip(out[at], low[at], high[at])
+        out[pending] = self._from_base(self.base(bins[pending]), u[pending])
+        if limits is not None and cut.any():
+            part = limits.take(cut)
+            out[cut] = np.clip(self._from_base(self._cut_base(bins[cut], part), u[cut]), part.low, part.high)
         return out
 
-    def _smooth(self, bins: Index, u: Array) -> Array:
-        c = self.base_ppf(bins, u)
-        step = self.cells.resolution
+    def _from_base(self, base: Smooth, u: Array) -> Array:
+        c, step = base.ppf(u), self.cells.resolution
         if not step:
-            return c
-        start, end = self.cells.starts[bins], self.cells.ends[bins]
-        c = np.round(np.clip(c, start + 0.5 * step, end - 0.5 * step) / step) * step
+            return np.clip(c, base.start, np.maximum(base.start, np.nextafter(base.end, -np.inf)))
+        c = np.round(np.clip(c, base.start + 0.5 * step, base.end - 0.5 * step) / step) * step
         return self.cells.snap(self.cells.expand(c))
 
-    def log_prob(self, bins: Index, groups: Index | None, x: Array, low: Array | None, high: Array | None) -> Array:
-        """Log mass or density of each value inside its bin."""
+    def log_prob(self, bins: Index, groups: Index | None, x: Array, limits: Range | None = None) -> Array:
+        """Log mass or density of each value inside its bin; ``-inf`` outside the row's limits."""
         c = self.cells.compress(x)
         log_base = self.base_log_density(bins, c)
         smooth = np.ones(len(x))
@@ -213,20 +177,16 @@ class BinLaw:
                 out = np.log(point + smooth * np.exp(log_base))
             else:
                 out = np.where(point > 0, np.log(point), np.log(smooth) + log_base)
-            cut = self.is_cut(bins, low, high)
-            if cut.any():
-                assert low is not None and high is not None
-                at = np.flatnonzero(cut)
-                f_low, f_high = self._cut_range(bins[at], low[at], high[at])
-                out[at] = log_base[at] - np.log(np.maximum(f_high - f_low, 1e-300))
+        cut = self.is_cut(bins, limits)
+        if limits is not None and cut.any():
+            part = limits.take(cut)
+            inside = self._log_base(self._cut_base(bins[cut], part), c[cut])
+            out[cut] = np.where(part.holds(x[cut]), inside, -np.inf)
         return out
 
-    def cdf(self, bins: Index, groups: Index | None, x: Array, low: Array | None, high: Array | None) -> Array:
+    def cdf(self, bins: Index, groups: Index | None, x: Array, limits: Range | None = None) -> Array:
         """P(X <= x) inside each bin; values outside the bin give 0 or 1."""
-        step = self.cells.resolution
-        c = self.cells.compress(np.floor(x / step + 1e-9) * step) + 0.5 * step if step else x
-        inner = np.clip(c, self.cells.starts[bins], self.cells.ends[bins])
-        base = self.base_cdf(bins, inner)
+        c = self._up_to(x)
         out, smooth = np.zeros(len(x)), np.ones(len(x))
         rows = self._rows(bins, groups)
         for table, where in ((self.grouped, rows), (self.pooled, bins)):
@@ -234,63 +194,57 @@ class BinLaw:
                 continue
             out += smooth * table.below(where, x)
             smooth *= 1.0 - table.totals[where]
-        out += smooth * base
-        cut = self.is_cut(bins, low, high)
-        if cut.any():
-            assert low is not None and high is not None
-            f_low, f_high = self._cut_range(bins[cut], low[cut], high[cut])
-            out[cut] = np.clip((base[cut] - f_low) / np.maximum(f_high - f_low, 1e-300), 0.0, 1.0)
+        out += smooth * self.base(bins).cdf(c)
+        cut = self.is_cut(bins, limits)
+        if limits is not None and cut.any():
+            out[cut] = self._cut_base(bins[cut], limits.take(cut)).cdf(c[cut])
         return out
 
-    def is_cut(self, bins: Index, low: Array | None, high: Array | None) -> NDArray[np.bool_]:
-        """Bins that a row's support cuts through."""
-        if low is None or high is None:
+    def _up_to(self, x: Array) -> Array:
+        """End, on the compressed axis, of the values up to each ``x``."""
+        step = self.cells.resolution
+        if not step:
+            return x
+        x = self.cells.snap(np.floor(x / step + 1e-9) * step)
+        return self.cells.compress(x) + np.where(self.cells.atom_index(x) >= 0, -0.5, 0.5) * step
+
+    def n_points(self, limits: Range) -> Array:
+        """Free grid points of each bin within each row's limits, shape ``(n, n_bins)`` (grid columns only)."""
+        step = self.cells.resolution
+        low, high = self._ends(limits)
+        first, last = np.maximum(self.cells.starts, low[:, None]), np.minimum(self.cells.ends, high[:, None])
+        gone = self._excluded(limits)[:, None]
+        inside = (gone > first) & (gone < last)
+        return np.maximum(np.round((last - first) / step), 0.0) - inside
+
+    def is_cut(self, bins: Index, limits: Range | None) -> NDArray[np.bool_]:
+        """Bins that a row's limits cut through."""
+        if limits is None:
             return np.zeros(len(bins), bool)
-        c_low, c_high = self.limits(low, high)
-        return np.asarray((c_low > self.cells.starts[bins]) | (c_high < self.cells.ends[bins]))
-
-    def limits(self, low: Array, high: Array) -> tuple[Array, Array]:
-        """A row's closed support on the compressed axis, half a grid step wider."""
-        half = 0.5 * self.cells.resolution
-        on_atom = self.cells.atom_index(high) >= 0
-        top = self.cells.compress(high) + np.where(on_atom, -half, half)
-        return self.cells.compress(low) - half, top
-
-    def _cut_range(self, bins: Index, low: Array, high: Array) -> tuple[Array, Array]:
-        c_low, c_high = self.limits(low, high)
         start, end = self.cells.starts[bins], self.cells.ends[bins]
-        return self.base_cdf(bins, np.clip(c_low, start, end)), self.base_cdf(bins, np.clip(c_high, start, end))
+        low, high = self._ends(limits)
+        gone = self._excluded(limits)
+        slack = 0.25 * self.cells.resolution
+        if not slack:
+            high = np.nextafter(high, np.inf)
+        return np.asarray((low > start + slack) | (high < end - slack) | ((gone >= start) & (gone < end)))
 
+    def _ends(self, limits: Range) -> tuple[Array, Array]:
+        """A row's limits on the compressed axis, on a grid half a step wider."""
+        if not self.cells.resolution:
+            return limits.low, limits.high
+        step = self.cells.resolution
+        return self._up_to(np.ceil(limits.low / step - 1e-9) * step - step), self._up_to(limits.high)
 
-def tilted_cdf(t: Array, tilt: Array) -> Array:
-    """Distribution function of the law on [0, 1] with density proportional to ``exp(tilt * t)``."""
-    flat = np.abs(tilt) < 1e-6
-    safe = np.where(flat, 1.0, tilt)
-    t = np.clip(t, 0.0, 1.0)
-    return np.asarray(np.where(flat, t, np.expm1(safe * t) / np.expm1(safe)))
+    def _excluded(self, limits: Range) -> Array:
+        """A row's excluded point on the compressed axis; NaN for none, and for point masses."""
+        return np.where(self.cells.atom_index(limits.excluded) >= 0, np.nan, self.cells.compress(limits.excluded))
 
-
-def tilted_ppf(u: Array, tilt: Array) -> Array:
-    """Quantile function of the tilted law."""
-    flat = np.abs(tilt) < 1e-6
-    safe = np.where(flat, 1.0, tilt)
-    return np.asarray(np.where(flat, u, np.log1p(u * np.expm1(safe)) / safe))
-
-
-def tilted_log_pdf(t: Array, tilt: Array) -> Array:
-    """Log density of the tilted law."""
-    flat = np.abs(tilt) < 1e-6
-    safe = np.where(flat, 1.0, tilt)
-    return np.asarray(np.where(flat, 0.0, safe * t + np.log(np.abs(safe)) - np.log(np.abs(np.expm1(safe)))))
-
-
-def tilt_from_mean(mean: Array) -> Array:
-    """Tilt whose law on [0, 1] has the given mean (Newton's method; limited to ``[-12, 12]``)."""
-    target = np.clip(mean, 0.084, 0.916)
-    tilt = 12.0 * (target - 0.5)
-    for _ in range(30):
-        safe = np.where(np.abs(tilt) < 1e-4, 1e-4, tilt)
-        value = 1.0 / -np.expm1(-safe) - 1.0 / safe
-        slope = 1.0 / safe**2 - 1.0 / (4.0 * np.sinh(0.5 * safe) ** 2)
-        tilt = np.clip(safe + (target - value) / np.maximum(slope, 1e-6), -12.0, 12.0)
-    return np.asarray(tilt)
+    def _cut_base(self, bins: Index, limits: Range) -> Smooth:
+        low, high = self._ends(limits)
+        base = self.base(bins).cut(low, high)
+        if not self.cells.resolution or np.isnan(limits.excluded).all():
+            return base
+        half, gone = 0.5 * self.cells.resolution, self._excluded(limits)
+        gone = np.where((gone > base.start) & (gone < base.end), gone, np.nan)
+        return base.without(gone - half, gone + half)

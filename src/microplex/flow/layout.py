@@ -79,7 +79,8 @@ class Layout:
         return out
 
     def _buckets(self) -> list[Bucket]:
-        spec, groups = self.spec, {}
+        spec = self.spec
+        groups: dict[tuple[int, int], list[int]] = {}
         for t, v in enumerate(spec.targets):
             kind = 0 if v.n_codes <= 10 else 1 if v.basis.shape[1] > v.n_codes else 2
             run = next(b.last for b in self.blocks if spec.units_before(t) <= b.last) if self.triangular else spec.width

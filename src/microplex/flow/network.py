@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Codes = NDArray[np.int32]
 Allowed = NDArray[np.bool_]
-BLOCK, TILE = 2048, 64
+BLOCK, TILE = 1024, 64
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,10 @@ class Network:
             count = sum(key.startswith(f"{name}.") for key in arrays)
             return tuple(np.ascontiguousarray(arrays[f"{name}.{i}"]) for i in range(count))
 
-        lists = {name: series(name) for name in ("tables", "heads", "head_biases")}
-        single = {f.name: arrays[f.name] for f in fields(cls) if f.name not in lists and f.name != "n_conditions"}
+        lists: dict[str, Any] = {name: series(name) for name in ("tables", "heads", "head_biases")}
+        single: dict[str, Any] = {
+            f.name: arrays[f.name] for f in fields(cls) if f.name not in lists and f.name != "n_conditions"
+        }
         return cls(**lists, **single, n_conditions=int(arrays["n_conditions"].item()))
 
 
@@ -247,7 +249,7 @@ class Pass:
         codes[free] = self._draw_free(target, u[free], rows[free])
         some = np.flatnonzero((count > 1) & (count < allowed.shape[1]))
         codes[some] = _pick(self.probabilities(target, rows[some], allowed[some]), u[some])
-        return codes
+        return np.asarray(codes)
 
     def _draw_free(self, target: int, u: NDArray[np.float64], rows: NDArray[np.intp]) -> Codes:
         hurdle = int(self.network.hurdles[target])
@@ -273,4 +275,4 @@ def _pick(weights: NDArray[np.floating], u: NDArray[np.float64]) -> Codes:
     over = codes >= weights.shape[1]
     if over.any():
         codes[over] = weights.shape[1] - 1 - np.argmax(weights[over, ::-1] > 0, axis=1)
-    return codes.astype(np.int32)
+    return np.asarray(codes, np.int32)

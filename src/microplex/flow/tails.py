@@ -61,6 +61,17 @@ def pareto_cdf(x: Array, scale: Array | float, shape: Array | float) -> Array:
     return np.asarray(np.where(flat, -np.expm1(-z), powered))
 
 
+def pareto_log_sf(x: Array, scale: Array | float, shape: Array | float) -> Array:
+    """Log of the survival function at excess ``x``, exact far out; ``-inf`` beyond a finite end point."""
+    scale, shape = np.broadcast_arrays(np.asarray(scale, float), np.asarray(shape, float))
+    z = np.maximum(x, 0.0) / scale
+    flat = np.abs(shape) < 1e-6
+    safe = np.where(flat, 1.0, shape)
+    with np.errstate(divide="ignore"):
+        powered = -np.log1p(np.maximum(safe * z, -1.0)) / safe
+    return np.asarray(np.where(flat, -z, powered))
+
+
 def pareto_ppf(u: Array, scale: Array | float, shape: Array | float) -> Array:
     """Quantile function: the excess at probability ``u`` in ``(0, 1)``."""
     scale, shape = np.broadcast_arrays(np.asarray(scale, float), np.asarray(shape, float))

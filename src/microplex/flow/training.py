@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -142,7 +141,7 @@ class Trainer:
         h += _masked(free, params["w_free"] * constants["mask_free"], embedded)
         h = jax.nn.relu(h + params["b_in"])
         z = jax.nn.relu(_masked(h, params["w_a"] * constants["mask_hidden"], units) + params["b_a"])
-        return h + _masked(z, params["w_b"] * constants["mask_hidden"], units) + params["b_b"]
+        return jnp.asarray(h + _masked(z, params["w_b"] * constants["mask_hidden"], units) + params["b_b"])
 
     def _initial(self, key: jax.Array, constants: Tree) -> Tree:
         k1, k2, k3, k4, k5 = jax.random.split(key, 5)
