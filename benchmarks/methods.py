@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from benchmarks.problems import Problem
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from benchmarks.problems import Problem
 from microplex import Synthesizer
 
 Generate = Callable[[int], pd.DataFrame]
@@ -54,12 +54,13 @@ def independent_columns(problem, seed):
 def cart(problem, seed):
     """A tree a target, given the conditions and the targets before it; values are those of a random row of the leaf.
 
-    In the manner of synthpop (Nowok, Raab and Dibben, 2016), with at least 5 rows a leaf.
+    In the manner of synthpop (Nowok, Raab and Dibben, 2016): at least 5 rows a leaf. Levels are split in their order.
     """
     names = problem.conditions + problem.targets
     known, trees = _numbers(problem.train), {}
     for place, name in enumerate(problem.targets, len(problem.conditions)):
-        tree = DecisionTreeRegressor(min_samples_leaf=5, random_state=seed).fit(known[names[:place]], known[name])
+        kind = DecisionTreeRegressor if name in problem.numeric else DecisionTreeClassifier
+        tree = kind(min_samples_leaf=5, random_state=seed).fit(known[names[:place]], known[name])
         leaf = tree.apply(known[names[:place]])
         order = np.argsort(leaf, kind="stable")
         trees[name] = tree, order, leaf[order]

@@ -41,7 +41,8 @@ def cps(scale: float, shared: Path) -> Problem:
     frame = pd.read_parquet(shared / "data" / "us_cps_tax_units.parquet")
     frame["n_elderly"] = (frame[["age_head", "age_spouse"]] >= 65).sum(axis=1) + frame["elderly_dependents"]
     conditions = ["age_head", "MARS", "XTOT", "nu18", "nu06", "n_elderly", "fips"]
-    amounts = "e00200 e00900 e00300 e00600 e00650 e01500 e01400 e02400 e02300 ssi_ben snap_ben mcaid_ben vet_ben".split()
+    amounts = ["e00200", "e00900", "e00300", "e00600", "e00650", "e01500", "e01400", "e02400", "e02300"]
+    amounts += ["ssi_ben", "snap_ben", "mcaid_ben", "vet_ben"]
     levels = ["EIC", "DSI", "blind_head"]
     frame = frame[conditions + amounts + levels].astype(dict.fromkeys(["MARS", "fips", *levels], "category"))
     samples = _split(frame, [int(n * scale) for n in (40_000, 10_000, 10_000)])

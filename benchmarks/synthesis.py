@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from benchmarks.measures import LABELS, judge
 from benchmarks.methods import METHODS, Method
 from benchmarks.problems import Problem, cps, population
@@ -79,8 +80,8 @@ def main() -> None:
                 rows += [(problem.name, method.name, seed, measure, value) for measure, value in found.items()]
         own = pd.DataFrame(rows, columns=["problem", "method", "seed", "measure", "value"])
         results = pd.concat([results, own], ignore_index=True)
-        sizes = ", ".join(f"{len(table):,} {name}" for name, table in (("train", problem.train), ("test", problem.test)))
-        page += f"## {problem.name}\n\n{sizes} rows; mean of seeds {options.seeds}.\n\n{markdown(own)}\n"
+        sizes = f"{len(problem.train):,} training and {len(problem.test):,} test rows"
+        page += f"## {problem.name}\n\n{sizes}; mean of seeds {options.seeds}.\n\n{markdown(own)}\n"
         results.to_csv(RESULTS / "synthesis.csv", index=False)
         (RESULTS / "synthesis.md").write_text(page, encoding="utf-8")
     print(f"\n{page}Written to {RESULTS / 'synthesis.csv'} and {RESULTS / 'synthesis.md'}.")

@@ -1,60 +1,30 @@
-"""Run the README and the documentation pages as a reader would: block after block, in an empty folder.
+"""Run the README and the documentation pages as a reader would: block after block, in an empty folder."""
 
-A page may open with ``<!-- needs: shared_data, taxcalc, slow -->``: the first makes ``../shared`` available, the
-last marks the page's test, anything else is a module without which the page is skipped. A block under
-``<!-- not run: reason -->`` is left out.
-"""
-
+import contextlib
 import importlib
 import re
-from pathlib import Path
 
 import pytest
+from acceptance.pages import PAGES, ROOT, blocks, needs, run_page
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDS = re.compile(r"<!-- needs: (?P<names>.*?) -->")
-NOT_RUN = re.compile(r"<!-- not run: .+? -->\s*$")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)(?P<path>[^)#\s]+)")
-
-
-def blocks(text):
-    """Yield each block's code, moved down to its own line so that a traceback points into the page."""
-    for match in BLOCK.finditer(text):
-        if not NOT_RUN.search(text[: match.start()]):
-            yield "\n" * (text.count("\n", 0, match.start()) + 1) + match["code"]
-
-
-def needs(text):
-    match = NEEDS.search(text)
-    return {name.strip() for name in match["names"].split(",")} if match else set()
+TESTED_APART = {"cps_walkthrough.md"}
 
 
 def pages_with_code():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        if list(blocks(text)):
+        if list(blocks(text)) and page.name not in TESTED_APART:
             marks = [pytest.mark.slow] if "slow" in needs(text) else []
             yield pytest.param(page, id=str(page.relative_to(ROOT)), marks=marks)
 
 
 @pytest.mark.parametrize("page", list(pages_with_code()))
-def test_code_blocks_run(page, request, tmp_path, monkeypatch):
-    text = page.read_text(encoding="utf-8")
-    for name in needs(text) - {"slow"}:
-        if name == "shared_data":
-            shared = request.getfixturevalue("shared_data")("").parent
-            (tmp_path / "shared").symlink_to(shared, target_is_directory=True)
-        else:
-            pytest.importorskip(name)
+def test_code_blocks_run(page, tmp_path, shared_data):
     folder = tmp_path / "reader"
     folder.mkdir()
-    monkeypatch.chdir(folder)
-    namespace = {"__name__": "__main__"}
-    for code in blocks(text):
-        exec(compile(code, str(page), "exec"), namespace)
+    with contextlib.chdir(folder):
+        run_page(page, folder, shared_data)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

@@ -278,11 +278,11 @@ def test_bad_conditions_when_generating(synth, frame):
         synth.generate(rows.assign(age=list("abcde")))
     with pytest.raises(ColumnNotFoundError, match="region"):
         synth.generate(rows[["age"]])
-    with pytest.raises(DataError, match="0 rows|no rows|empty"):
+    with pytest.raises(DataError, match=r"0 rows|no rows|empty"):
         synth.generate(rows.head(0))
     with pytest.raises(DataError, match="not unique"):
         synth.generate(rows.assign(key=1), id_col="key")
-    with pytest.raises(ParameterError, match="positive whole number"):
+    with pytest.raises(ParameterError, match="positive whole"):
         synth.generate(n=0)
     with pytest.raises(ParameterError, match="not both"):
         synth.generate(rows, n=4)
@@ -303,7 +303,7 @@ def test_requests_that_make_no_sense(synth, frame):
         synth.cdf(frame.head(2), "wagee", 0)
     with pytest.raises(NotFittedError):
         Synthesizer(["wage"]).generate(n=3)
-    with pytest.raises(ParameterError, match="fit_conditions=True"):
+    with pytest.raises(ParameterError, match="fit_conditions"):
         fit(frame).generate(n=3)
 
 

@@ -34,6 +34,9 @@ class Commands(TyperGroup):
         except (MicroplexError, OSError, MemoryError, UnicodeError) as error:
             console(stderr=True).print(Text(f"Error: {describe_error(error)}", style="red"), soft_wrap=True)
             raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            console(stderr=True).print("Interrupted.")
+            raise typer.Exit(130) from error
 
 
 def console(stderr: bool = False) -> Console:

@@ -18,7 +18,6 @@ from microplex.errors import DataError, ParameterError
 from microplex.flow.cells import Array
 from microplex.flow.data import Data
 from microplex.flow.ensemble import Ensemble
-from microplex.flow.ranges import Range
 from microplex.frames import Levelled
 
 STREAM = 3

@@ -53,7 +53,9 @@ class Encoder:
         for name in plan.conditions:
             column = schema[name]
             if column.is_numeric:
-                codecs[name] = fit_number(column, values[name], weights, min_rows=min_rows, options=options, with_law=False)
+                codecs[name] = fit_number(
+                    column, values[name], weights, min_rows=min_rows, options=options, with_law=False
+                )
             else:
                 codec = codecs[name] = LevelCodec(column)
                 groupings.append((np.maximum(values[name], 0).astype(np.intp), codec.n_codes))
@@ -82,7 +84,8 @@ class Encoder:
         """Conditions and targets as the network sees them."""
         n = len(weights)
         codes = np.hstack([self.condition_codes(values, n), self.target_codes(values, n)])
-        made = [codec.variable(codes[:, i], weights) for i, codec in enumerate(self.codecs.values())]
+        identity = 1.0 if n >= LARGE else 0.3
+        made = [codec.variable(codes[:, i], weights, identity) for i, codec in enumerate(self.codecs.values())]
         return tuple(made[: self.n_conditions]), tuple(made[self.n_conditions :])
 
     @property
@@ -210,8 +213,9 @@ class Encoder:
 
 
 def combine(of: Mapping[str, float], values: Mapping[str, NDArray[Any]], n: int) -> Array:
-    """Linear combination of columns."""
-    total = np.zeros(n)
+    """Linear combination of columns; what rounding leaves of a difference of equals is zero."""
+    total, size = np.zeros(n), np.zeros(n)
     for name, factor in of.items():
-        total = total + factor * values[name]
-    return total
+        part = factor * values[name]
+        total, size = total + part, size + np.abs(part)
+    return np.where(np.abs(total) <= 1e-13 * size, 0.0, total)

@@ -15,7 +15,7 @@ from microplex.flow.ensemble import Ensemble, Order, fit_ensemble, propose_order
 from microplex.flow.spec import Spec
 
 SEARCH_BELOW, SEARCHED, KEPT = 8_000, 8, 3
-HELD_OUT_SHARE, MAX_HELD_OUT = 0.05, 2_000
+HELD_OUT_SHARE, MAX_HELD_OUT = 0.025, 2_000
 STREAM = 4
 
 

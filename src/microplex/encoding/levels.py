@@ -50,7 +50,7 @@ class LevelCodec:
         table = np.array([missing if np.isnan(v) else lookup.get(v, -2) for v in distinct.tolist()], np.int32)
         return np.asarray(table[inverse.reshape(-1)])
 
-    def variable(self, codes: Codes, weights: Array) -> Variable:
+    def variable(self, codes: Codes, weights: Array, identity: float) -> Variable:
         """The column as the network sees it."""
         n = self.n_codes
         mass = np.bincount(codes[codes >= 0], weights[codes >= 0], minlength=n)
@@ -62,7 +62,7 @@ class LevelCodec:
             flags = np.zeros(n, bool)
             flags[self.n_levels :] = True
             features = numeric_features(position, ndtri(position), flags)
-            basis = ordered_basis(n)
+            basis = ordered_basis(n, identity)
         return Variable(self.column.name, n, features, basis, hurdle_code(p), np.log(p).astype(np.float32))
 
     def write(self, codes: Codes) -> Levelled | NDArray[np.generic]:

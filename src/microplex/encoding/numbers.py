@@ -102,7 +102,7 @@ class NumberCodec:
             out[cells.bin_codes] = cells.expand(middle)
         return out
 
-    def variable(self, codes: Codes, weights: Array) -> Variable:
+    def variable(self, codes: Codes, weights: Array, identity: float) -> Variable:
         """The column as the network sees it."""
         n = self.n_codes
         mass = np.bincount(codes[codes >= 0], weights[codes >= 0], minlength=n)
@@ -115,7 +115,9 @@ class NumberCodec:
             is_atom[:] = False
             is_atom[self.cells.n_codes :] = True
         features = numeric_features(position, ndtri(position), is_atom)
-        return Variable(self.column.name, n, features, ordered_basis(n), hurdle_code(p), np.log(p).astype(np.float32))
+        return Variable(
+            self.column.name, n, features, ordered_basis(n, identity), hurdle_code(p), np.log(p).astype(np.float32)
+        )
 
     def allowed(self, limits: Range, base: Array | None) -> Allowed:
         """Codes that each row's limits leave possible, shape ``(n, n_codes)``."""
@@ -217,7 +219,20 @@ def fit_number(
     options: CellOptions | None = None,
     with_law: bool = True,
 ) -> NumberCodec:
-    """Choose codes and fit the law of a numeric column (rows with missing values are left out)."""
+    """Choose codes and fit the law of a numeric column (rows with missing values are left out).
+
+    Examples
+    --------
+    >>> x = np.concatenate([np.zeros(60), np.arange(1.0, 301.0)])
+    >>> wage = Column("wage", "semicontinuous", "int", atoms=(0.0,), resolution=1.0, lower=0.0)
+    >>> codec = fit_number(wage, x, np.ones(360))
+    >>> codec.encode(np.array([0.0, 0.5, 1.0, 1e6]))[:2].tolist()
+    [0, -1]
+    >>> codes = codec.encode(x)
+    >>> drawn = codec.decode(codes, np.full(360, 0.5), None)
+    >>> bool((codec.encode(drawn) == codes).all())
+    True
+    """
     resolution = column.resolution or 0.0
     blank = Cells(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int32), resolution)
     seen = ~np.isnan(x)

@@ -85,10 +85,9 @@ def _draw(
         return block.draw(place, u), None, None
     active = np.arange(n)
     codes = np.zeros(n, np.int32)
-    if isinstance(codec, ShareCodec):
+    if isinstance(codec, ShareCodec) and limits is None and not codec.has_missing:
         assert base is not None
-        codes[base == 0] = codec.cells.atom_codes[0]
-        codes[np.isnan(base)] = codec.missing_code
+        codes = np.where(np.isnan(base), -1, codec.cells.atom_codes[0]).astype(np.int32)
         active = np.flatnonzero(base > 0)
     allowed = encoder.allowed_rows(name, limits, mask, base, active)
     empty = np.flatnonzero(~allowed.any(axis=1))

@@ -30,6 +30,7 @@ class ShareCodec(NumberCodec):
 
     @property
     def grid(self) -> float:
+        """Step of the grid on which the numbers lie, or 0.0."""
         return self.step
 
     def on_step(self, x: Array) -> Array:
@@ -57,14 +58,16 @@ class ShareCodec(NumberCodec):
         return codes
 
     def allowed(self, limits: Range, base: Array | None) -> Allowed:
+        """Codes that the base and each row's limits leave possible."""
         assert base is not None
         base = self.on_step(base)
         cells = self.cells
         out = np.zeros((len(base), self.n_codes), bool)
         out[:, cells.bin_codes] = self._open_shares(limits, base)
+        known = ~np.isnan(base)
         whole = (base > 0) & ((on_grid(np.round(base / self.step), self.step) == base) if self.step else True)
         for atom, code in zip(cells.atoms, cells.atom_codes, strict=True):
-            out[:, code] = (limits.holds(base) & whole) if atom > 0 else limits.holds(np.zeros(len(base)))
+            out[:, code] = whole & limits.holds(base) if atom > 0 else known & limits.holds(np.zeros(len(base)))
         if self.has_missing:
             out[:, self.missing_code] = True
         return out
@@ -118,6 +121,7 @@ class ShareCodec(NumberCodec):
     def decode(
         self, codes: Codes, u: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
     ) -> Array:
+        """Values of drawn codes, given the base."""
         assert base is not None
         base = self.on_step(base)
         atom_of, bin_of = self._inverse()
@@ -141,6 +145,7 @@ class ShareCodec(NumberCodec):
     def log_density(
         self, codes: Codes, x: Array, groups: Index | None, limits: Range | None = None, base: Array | None = None
     ) -> Array:
+        """Log law of each value given its code and the base."""
         assert base is not None
         out = np.zeros(len(codes))
         bins = self._inverse()[1][codes]
@@ -158,6 +163,7 @@ class ShareCodec(NumberCodec):
         return out
 
     def below(self, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
+        """P(X <= x) given each code and the base, shape ``(n, cells.n_codes)``."""
         assert base is not None
         base = self.on_step(base)
         cells, n = self.cells, len(x)
@@ -170,6 +176,7 @@ class ShareCodec(NumberCodec):
         return out
 
     def settle(self, x: Array, base: Array | None) -> Array:
+        """Round the end of a bisection to the grid point or point mass that it met."""
         assert base is not None
         if self.step:
             return on_grid(np.round(x / self.step), self.step)

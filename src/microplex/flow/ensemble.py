@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from microplex.flow.data import Data, TrainOptions
 from microplex.flow.network import Network
+from microplex.flow.polish import match_marginals
 from microplex.flow.spec import Spec
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def fit_ensemble(
     mixed = Ensemble(tuple(tried[i] for i in best)).mean_log_prob(test)
     members = []
     for done, i in enumerate(best):
-        members.append(Member(orders[i], trainer.fit(data, orders[i], seed + int(i))))
+        members.append(_polished(trainer.fit(data, orders[i], seed + int(i)), orders[i], data))
         report((len(orders) + done + 1) / jobs, mixed)
     return Ensemble(tuple(members)), mixed
 
@@ -135,8 +136,12 @@ def _fit_one(
             watched.append(Ensemble((Member(order, network()),)).mean_log_prob(holdout))
         report(step / steps, watched[-1] if watched else None)
 
-    network = trainer.fit(data, order, seed, on_chunk)
-    return Ensemble((Member(order, network),)), watched[-1] if watched else None
+    member = _polished(trainer.fit(data, order, seed, on_chunk), order, data)
+    return Ensemble((member,)), None if holdout is None else Ensemble((member,)).mean_log_prob(holdout)
+
+
+def _polished(network: Network, order: Order, data: Data) -> Member:
+    return Member(order, match_marginals(network, data.arrange(network.n_conditions, order)))
 
 
 def propose_orders(n_targets: int, n_random: int, seed: int, rearrange: Callable[[Order], Order]) -> list[Order]:

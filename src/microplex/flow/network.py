@@ -158,7 +158,7 @@ class Pass:
 
     def __init__(self, network: Network, n_rows: int) -> None:
         self.network, self.n_rows = network, n_rows
-        height, width = _padded(n_rows), len(network.bias)
+        height = _padded(n_rows)
         self._acc = np.tile(network.bias, (height, 1))
         self._z = np.tile(network.b_a, (height, 1))
         self._h = np.tile(network.b_b, (height, 1))

@@ -78,11 +78,11 @@ class Smooth:
         if self.hole is None:
             return self._ppf(u)
         below, gap = self._gap()
-        u = u * (1.0 - gap)
-        after = u >= below
-        out = self._ppf(np.where(after, u + gap, u))
         low, high = self.hole
         room = 0.25 * (high - low)
+        u = u * (1.0 - gap)
+        after = (u >= below) & ~(high + room > self.end)
+        out = self._ppf(np.where(after, u + gap, u))
         return np.where(after, np.fmax(out, high + room), np.fmin(out, low - room))
 
     def log_density(self, c: Array) -> Array:

@@ -105,8 +105,8 @@ def numeric_features(position: Array, score: Array, is_atom: NDArray[np.bool_]) 
     return np.asarray(out, np.float32)
 
 
-def ordered_basis(n_codes: int, identity: float = 0.3) -> Floats:
-    """Multi-resolution output basis over ordered codes: ramps of 4 to 32 pieces and a damped identity."""
+def ordered_basis(n_codes: int, identity: float) -> Floats:
+    """Multi-resolution output basis over ordered codes: ramps of 4 to 32 pieces and a scaled identity."""
     t = (np.arange(n_codes) + 0.5) / n_codes
     parts = []
     for pieces in RESOLUTIONS:

@@ -327,6 +327,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise SchemaError(f"cannot read the schema file '{path}': {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"the schema file '{path}' is not text: expected YAML.") from error
 
 
 def _summary(column: Column) -> str:
