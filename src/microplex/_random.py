@@ -83,7 +83,7 @@ def uniforms(seed: int, keys: NDArray[np.uint64], stream: int, count: int) -> ND
     key = _stream_key(seed, stream)
     keys = np.ascontiguousarray(keys, dtype=np.uint64)
     blocks = np.arange((count + 1) // 2, dtype=np.uint64)[:, None]
-    a, b, c, d = _philox((keys & _LOW32, keys >> _SHIFT32, blocks, np.uint64(0)), key)
+    a, b, c, d = _philox(keys & _LOW32, keys >> _SHIFT32, blocks, np.uint64(0), key & 0xFFFFFFFF, key >> 32)
     out = np.empty((len(blocks), 2, len(keys)))
     out[:, 0] = (b << _SHIFT32 | a) >> _SHIFT12
     out[:, 1] = (d << _SHIFT32 | c) >> _SHIFT12
@@ -138,18 +138,17 @@ def _mix(word: int) -> int:
     return word ^ word >> 31
 
 
-def _philox(counter: tuple[Any, Any, Any, Any], key: int) -> tuple[Any, Any, Any, Any]:
-    """Return one block of four 32-bit words, each held in 64 bits, as are the counter and key."""
-    c0, c1, c2, c3 = counter
+def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: int, k1: int) -> tuple[Any, Any, Any, Any]:
+    """Return blocks of four 32-bit words, each held in 64 bits, as are the counters."""
     for turn in range(10):
-        k0 = np.uint64(((key & 0xFFFFFFFF) + turn * _WEYL_0) & 0xFFFFFFFF)
-        k1 = np.uint64(((key >> 32) + turn * _WEYL_1) & 0xFFFFFFFF)
+        round_0 = np.uint64((k0 + turn * _WEYL_0) & 0xFFFFFFFF)
+        round_1 = np.uint64((k1 + turn * _WEYL_1) & 0xFFFFFFFF)
         product_0 = _MULTIPLIER_0 * c0
         product_1 = _MULTIPLIER_1 * c2
         c0, c1, c2, c3 = (
-            (product_1 >> _SHIFT32) ^ c1 ^ k0,
+            (product_1 >> _SHIFT32) ^ c1 ^ round_0,
             product_1 & _LOW32,
-            (product_0 >> _SHIFT32) ^ c3 ^ k1,
+            (product_0 >> _SHIFT32) ^ c3 ^ round_1,
             product_0 & _LOW32,
         )
     return c0, c1, c2, c3

@@ -28,7 +28,7 @@ def test_total_income_tax_is_within_three_percent(page):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_record_breaks_an_edit(page, seed):
     table = page["synthetic"][seed]
-    assert len(table) == len(page["units"])
+    assert len(table) == page["COPIES"] * len(page["units"])
     for total in ("e00200", "e00900", "e02100"):
         assert (table[total] == table[f"{total}p"] + table[f"{total}s"]).all()
         assert (table.loc[table["MARS"] != 2, f"{total}s"] == 0).all()
@@ -37,12 +37,14 @@ def test_no_record_breaks_an_edit(page, seed):
 
 
 def test_the_distribution_of_the_tax_is_kept(page):
-    drawn, real = page["income_tax"](page["synthetic"][1]), page["real_tax"]
+    real = page["income_tax"](page["units"][page["synthetic"][1].columns])
+    drawn = page["income_tax"](page["synthetic"][1])
     assert abs(np.mean(drawn > 0) - np.mean(real > 0)) < 0.01
     for q in (0.1, 0.25, 0.5, 0.75, 0.9, 0.99):
-        assert np.quantile(drawn, q) == pytest.approx(np.quantile(real, q), rel=0.06, abs=150)
+        assert np.quantile(drawn, q) == pytest.approx(np.quantile(real, q), rel=0.05, abs=100)
 
 
-def test_the_tax_depends_on_what_was_generated_not_on_what_was_given(page):
-    drawn = page["income_tax"](page["synthetic"][1])
-    assert np.mean(np.abs(drawn - page["real_tax"])) > 0.3 * np.mean(np.abs(page["real_tax"]))
+def test_amounts_are_drawn_not_copied(page):
+    table, units = page["synthetic"][1], page["units"]
+    same = (table["e00200"].to_numpy() == np.tile(units["e00200"], page["COPIES"])) & (table["e00200"] > 0)
+    assert same.mean() < 0.02

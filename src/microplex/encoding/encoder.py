@@ -168,6 +168,8 @@ class Encoder:
             at = np.flatnonzero(found.points == atom)
             if len(at):
                 mask[:, code] = found.allowed[:, at[0]]
+            elif atom in codec.column.missing_codes:
+                mask[:, code] = True
         mask[:, codec.cells.n_codes :] = True
         return limits, mask
 

@@ -12,6 +12,7 @@ from microplex._random import row_keys
 from microplex._validation import check_columns, check_weights
 from microplex.encoding.encoder import Encoder, Values
 from microplex.encoding.levels import LevelCodec
+from microplex.encoding.numbers import bounds_of, off_grid
 from microplex.errors import DataError, ParameterError
 from microplex.flow.cells import Array
 from microplex.frames import ColumnData, Frame, check_frame, column_names, n_rows, read_column
@@ -82,7 +83,9 @@ def read_training(data: Frame, schema: Schema, targets: Sequence[str], rows: NDA
         if absent.all():
             raise DataError(f"{role} column {column.name!r} has no value at all: drop it.")
         if absent.any() and column.missing == "none":
-            raise DataError(_absent_text(column.name, role, absent))
+            raise DataError(_absent_text(column.name, role, rows[absent]))
+        if column.is_numeric:
+            _check_described(column, x, role, rows)
         values[column.name] = x
     return values
 
@@ -97,7 +100,7 @@ def read_conditions(data: Frame, encoder: Encoder) -> Values:
         x = _read(data, column, "condition")
         absent = np.isnan(x) if column.is_numeric else x == -1
         if absent.any() and column.missing == "none":
-            raise DataError(_absent_text(name, "condition", absent))
+            raise DataError(_absent_text(name, "condition", np.flatnonzero(absent)))
         values[name] = x
     return values
 
@@ -186,9 +189,24 @@ def _value(read: ColumnData, row: int) -> object:
     return read.levels[read.codes[row]] if read.codes is not None else read.values[row]  # type: ignore[index]
 
 
-def _absent_text(name: str, role: str, absent: NDArray[np.bool_]) -> str:
+def _check_described(column: Column, x: Array, role: str, rows: NDArray[np.intp]) -> None:
+    """Check that numbers keep to the bounds and the grid of their description."""
+    low, high = bounds_of(column)
+    named = np.isin(x, column.missing_codes) | np.isnan(x)
+    for wrong, text in (
+        ((x < low) | (x > high), f"outside the bounds [{low:g}, {high:g}]"),
+        (off_grid(column, x), f"no multiple of the resolution {column.resolution}"),
+    ):
+        at = np.flatnonzero(wrong & ~named)
+        if len(at):
+            raise DataError(
+                f"{role} column {column.name!r} is {x[at[0]]:.12g} in row {rows[at[0]]} ({len(at)} such rows): {text} "
+                f"that its schema declares. Repair the rows, or correct schema.replace({column.name!r}, ...)."
+            )
+
+
+def _absent_text(name: str, role: str, rows: NDArray[np.intp]) -> str:
     return (
-        f"{role} column {name!r} is missing in row {np.flatnonzero(absent)[0]} ({absent.sum()} such rows), and the "
-        f"schema declares no missing level. Fill it, or declare schema.replace({name!r}, missing='level') before "
-        "fitting."
+        f"{role} column {name!r} is missing in row {rows[0]} ({len(rows)} such rows), and the schema declares no "
+        f"missing level. Fill it, or declare schema.replace({name!r}, missing='level') before fitting."
     )

@@ -65,19 +65,13 @@ class NumberCodec:
 
     def snap(self, x: Array) -> Array:
         """Values in the floating-point form of the grid, where they are that close to it."""
-        if not self.cells.resolution:
-            return x
-        snapped = self.cells.snap(x)
-        return np.where(np.abs(snapped - x) <= 1e-6 * self.cells.resolution, snapped, x)
+        return np.where(self.cells.is_on_grid(x), self.cells.snap(x), x) if self.cells.resolution else x
 
     def encode(self, x: Array, nearest: bool = False) -> Codes:
         """Code of each value; -1 outside the support (or the nearest code) and for unobserved values."""
         missing = np.isnan(x)
         x = self.snap(x)
         codes = self.cells.encode(np.where(missing, 0.0, x))
-        if self.cells.resolution:
-            off_grid = ~missing & (self.cells.snap(x) != x)
-            codes[off_grid] = -1
         if nearest and (codes < 0).any():
             lost = np.flatnonzero((codes < 0) & ~missing)
             codes[lost] = self._nearest(x[lost])
@@ -233,10 +227,9 @@ def fit_number(
     >>> bool((codec.encode(drawn) == codes).all())
     True
     """
-    resolution = column.resolution or 0.0
-    blank = Cells(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int32), resolution)
+    blank = _grid_of(column)
     seen = ~np.isnan(x)
-    values, w = blank.snap(x[seen]), weights[seen]
+    values, w = np.where(blank.is_on_grid(x[seen]), blank.snap(x[seen]), x[seen]), weights[seen]
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) <= 100:
         atoms = distinct[counts >= min_rows]
@@ -244,14 +237,26 @@ def fit_number(
         known = np.isin(distinct, blank.snap(np.array(column.atoms, float)))
         atoms = distinct[known & (counts >= min_rows)]
     atoms = np.unique([*atoms, *column.missing_codes])
-    lower = -np.inf if column.lower is None else column.lower
-    upper = np.inf if column.upper is None else column.upper
-    lower = max(lower, -np.inf if column.bottom_code is None else column.bottom_code)
-    upper = min(upper, np.inf if column.top_code is None else column.top_code)
-    cells = fit_cells(values, w, atoms, resolution, (lower, upper), options)
+    cells = fit_cells(values, w, atoms, blank.resolution, bounds_of(column), options)
     free = cells.atom_index(values) < 0
     groups = [(g[seen][free], n) for g, n in groupings]
     law, chosen = fit_bin_law(
         cells, values[free], w[free], column.heaps if with_law else (), groups, min_rows, tables=with_law
     )
     return NumberCodec(column, law, chosen)
+
+
+def bounds_of(column: Column) -> tuple[float, float]:
+    """Closed support of a column: its bounds, top code and bottom code."""
+    low = [end for end in (column.lower, column.bottom_code) if end is not None]
+    high = [end for end in (column.upper, column.top_code) if end is not None]
+    return max(low, default=-np.inf), min(high, default=np.inf)
+
+
+def off_grid(column: Column, x: Array) -> Allowed:
+    """Which values are no multiple of the column's resolution."""
+    return ~_grid_of(column).is_on_grid(x)
+
+
+def _grid_of(column: Column) -> Cells:
+    return Cells(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int32), column.resolution or 0.0)

@@ -39,25 +39,34 @@ def sample_rows(encoder: Encoder, ensemble: Ensemble, values: Values, keys: Keys
     """
     n = len(keys)
     out: Values = {name: np.empty(n, np.int32 if _has_levels(encoder, name) else float) for name in encoder.targets}
-    for start in range(0, n, BLOCK):
-        rows = np.arange(start, min(start + BLOCK, n))
-        u = uniforms(seed, keys[rows], stream, 1 + 2 * len(encoder.targets))
-        chosen = ensemble.choose(u[0])
-        for i, member in enumerate(ensemble.members):
-            part = np.flatnonzero(chosen == i)
-            if not len(part):
-                continue
-            given = {name: values[name][rows[part]] for name in encoder.conditions}
-            for name, x in _sample_member(encoder, member, given, u[1:, part], rows[part]).items():
-                out[name][rows[part]] = x
+    rows = np.arange(n)
+    for double in (False, True):
+        doubtful = np.zeros(n, bool)
+        for start in range(0, len(rows), BLOCK):
+            some = rows[start : start + BLOCK]
+            u = uniforms(seed, keys[some], stream, 1 + 2 * len(encoder.targets))
+            chosen = ensemble.choose(u[0])
+            for i, member in enumerate(ensemble.members):
+                part = np.flatnonzero(chosen == i)
+                if not len(part):
+                    continue
+                at = some[part]
+                given = {name: values[name][at] for name in encoder.conditions}
+                drawn, doubtful[at] = _sample_member(encoder, member, given, u[1:, part], at, double)
+                for name, x in drawn.items():
+                    out[name][at] = x
+        rows = np.flatnonzero(doubtful)
     return out
 
 
-def _sample_member(encoder: Encoder, member: Member, values: Values, u: Array, rows: NDArray[np.intp]) -> Values:
+def _sample_member(
+    encoder: Encoder, member: Member, values: Values, u: Array, rows: NDArray[np.intp], double: bool
+) -> tuple[Values, NDArray[np.bool_]]:
+    """Targets of some rows, and which of them single precision leaves in doubt."""
     n = u.shape[1]
     known = dict(values)
     conditions = encoder.condition_codes(known, n)
-    block = member.network.start(n)
+    block = member.network.start(n, double)
     for v in range(conditions.shape[1]):
         block.add(v, conditions[:, v])
     for place, target in enumerate(member.order):
@@ -70,7 +79,7 @@ def _sample_member(encoder: Encoder, member: Member, values: Values, u: Array, r
         else:
             known[name] = codec.decode(codes, u[2 * target + 1], encoder.group(name, conditions), limits, base)
         block.add(encoder.n_conditions + place, codes)
-    return {name: known[name] for name in encoder.targets}
+    return {name: known[name] for name in encoder.targets}, block.doubtful
 
 
 def _draw(

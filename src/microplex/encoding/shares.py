@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microplex.encoding.numbers import Allowed, NumberCodec
-from microplex.flow.cells import Array, CellOptions, Cells, Codes, fit_cells, on_grid
+from microplex.flow.cells import TOLERANCE, ULPS, Array, CellOptions, Cells, Codes, fit_cells, on_grid
 from microplex.flow.law_fit import EMPTY, fit_bin_law
 from microplex.flow.laws import BinLaw, Index
 from microplex.flow.ranges import Range
@@ -38,7 +38,7 @@ class ShareCodec(NumberCodec):
         if not self.step:
             return x
         near = on_grid(np.round(x / self.step), self.step)
-        return np.where(np.abs(near - x) <= 1e-6 * self.step, near, x)
+        return np.where(np.abs(near - x) <= TOLERANCE * self.step + ULPS * np.abs(x), near, x)
 
     def share(self, x: Array, base: Array) -> Array:
         """The share, with 0/0 = 0; NaN for missing values."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
+
+TOLERANCE = 1e-6  # of a grid step
+ULPS = 4 * np.finfo(float).eps
 
 
 def on_grid(index: Array, step: float) -> Array:
@@ -66,26 +70,37 @@ class Cells:
             return x
         return on_grid(np.round(x / self.resolution), self.resolution)
 
+    @cached_property
+    def _removed(self) -> Array:
+        """Atoms that are grid points; others, such as codes for missing values, leave the grid whole."""
+        return self.atoms[self.is_on_grid(self.atoms)]
+
+    def is_on_grid(self, x: Array) -> NDArray[np.bool_]:
+        """Whether values are grid points (any value is, without a grid)."""
+        if not self.resolution:
+            return np.ones(len(x), bool)
+        return np.asarray(np.abs(self.snap(x) - x) <= TOLERANCE * self.resolution + ULPS * np.abs(x))
+
     def compress(self, x: Array) -> Array:
         """Take the atoms out of the axis (grid columns only)."""
-        if not self.resolution or not len(self.atoms):
+        if not self.resolution or not len(self._removed):
             return x
-        return x - self.resolution * np.searchsorted(self.atoms, x - 0.25 * self.resolution)
+        return x - self.resolution * np.searchsorted(self._removed, x - 0.25 * self.resolution)
 
     def expand(self, c: Array) -> Array:
         """Inverse of :meth:`compress` on grid points."""
-        if not self.resolution or not len(self.atoms):
+        if not self.resolution or not len(self._removed):
             return c
-        shifted = self.atoms - self.resolution * np.arange(len(self.atoms))
+        shifted = self._removed - self.resolution * np.arange(len(self._removed))
         return c + self.resolution * np.searchsorted(shifted, c + 0.25 * self.resolution)
 
     def atom_index(self, x: Array) -> NDArray[np.intp]:
         """Index of the atom equal to each value, or -1."""
         if not len(self.atoms):
             return np.full(len(x), -1)
-        near = np.minimum(np.searchsorted(self.atoms, x - 0.25 * self.resolution), len(self.atoms) - 1)
-        hit = np.abs(self.atoms[near] - x) <= 0.25 * self.resolution
-        return np.where(hit, near, -1)
+        slack = TOLERANCE * self.resolution
+        near = np.minimum(np.searchsorted(self.atoms, x - slack), len(self.atoms) - 1)
+        return np.where(np.abs(self.atoms[near] - x) <= slack, near, -1)
 
     def bin_index(self, x: Array) -> NDArray[np.intp]:
         """Index of the bin that holds each (non-atom) value, or -1 outside every bin."""
@@ -97,12 +112,12 @@ class Cells:
         return np.where(inside, at, -1)
 
     def encode(self, x: Array) -> Codes:
-        """Code of each value; -1 for values outside the support."""
+        """Code of each value; -1 for values outside the support or off the grid."""
         atom = self.atom_index(x)
         rest = self.bin_index(x)
         codes = np.full(len(x), -1, np.int32)
         codes[atom >= 0] = self.atom_codes[atom[atom >= 0]]
-        plain = (atom < 0) & (rest >= 0)
+        plain = (atom < 0) & (rest >= 0) & self.is_on_grid(x)
         codes[plain] = self.bin_codes[rest[plain]]
         return codes
 

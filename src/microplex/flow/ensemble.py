@@ -30,10 +30,10 @@ class Member:
     order: Order
     network: Network
 
-    def log_prob(self, data: Data) -> NDArray[np.float64]:
+    def log_prob(self, data: Data, double: bool = True) -> NDArray[np.float64]:
         """Log probability of the codes, shape ``(n,)``."""
         at = data.arrange(self.network.n_conditions, self.order)
-        return np.asarray(self.network.log_prob(at.codes, at.observed, at.allowed).sum(axis=1))
+        return np.asarray(self.network.log_prob(at.codes, at.observed, at.allowed, double).sum(axis=1))
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Ensemble:
 
     members: tuple[Member, ...]
 
-    def log_prob(self, data: Data) -> NDArray[np.float64]:
+    def log_prob(self, data: Data, double: bool = True) -> NDArray[np.float64]:
         """Exact log probability of the mixture (a log-mean-exp over members), shape ``(n,)``."""
         if not self.members:
             return np.zeros(len(data.codes))
-        parts = np.stack([member.log_prob(data) for member in self.members])
+        parts = np.stack([member.log_prob(data, double) for member in self.members])
         return np.asarray(logsumexp(parts, axis=0) - np.log(len(parts)))
 
     def code_log_prob(self, data: Data, target: int) -> NDArray[np.float64]:
@@ -58,8 +58,8 @@ class Ensemble:
         return np.asarray(logsumexp(np.stack(parts), axis=0))
 
     def mean_log_prob(self, data: Data) -> float:
-        """Weighted mean of :meth:`log_prob`."""
-        return float(np.average(self.log_prob(data), weights=data.weights))
+        """Weighted mean of :meth:`log_prob`, in single precision."""
+        return float(np.average(self.log_prob(data, double=False), weights=data.weights))
 
     def choose(self, u: NDArray[np.float64]) -> NDArray[np.intp]:
         """Member of each row."""

@@ -18,6 +18,8 @@ DISCOUNTS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 1e9)
 STRENGTHS = (1.0, 4.0, 16.0, 64.0)
 TAIL_ROWS = 150
 MAX_MULTIPLES = 400
+FEW = 6  # rows below which a bin tells no more than its order of magnitude
+MAX_TABLE = 1.0 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,21 +83,23 @@ def fit_bin_law(
     law = BinLaw(cells, tilt, scale, shape, EMPTY, EMPTY, 0)
     if not n_bins:
         return law, -1
+    few = np.bincount(bins, minlength=n_bins) < FEW
     if not tables:
-        return _with_tilt(law, bins, x, weights), -1
+        return _with_tilt(law, bins, x, weights, few), -1
     counts = Counts.of(bins, x, weights, n_bins)
     base = np.exp(law.base_log_density(counts.rows, cells.compress(counts.values))) if cells.resolution else None
     taken = _discounted(counts, base, min_rows)
     left = counts.mass - taken
     heap_rows, heap_values, heap_mass, smooth = _fit_heaps(law, counts, left, heaps)
-    law = _with_tilt(law, counts.rows, counts.values, left * smooth)
+    law = _with_tilt(law, counts.rows, counts.values, left * smooth, few)
     totals = np.maximum(counts.totals, 1e-12)
     keep = taken > 0
     rows = np.concatenate([counts.rows[keep], heap_rows])
     values = np.concatenate([counts.values[keep], heap_values])
     mass = np.concatenate([taken[keep], heap_mass]) / totals[rows]
     merged = Counts.of(rows, values, mass, n_bins)
-    pooled = Table.build(merged.rows, merged.values, np.minimum(merged.mass, 1.0), n_bins)
+    full = np.maximum(np.bincount(merged.rows, merged.mass, minlength=n_bins) / MAX_TABLE, 1.0)
+    pooled = Table.build(merged.rows, merged.values, merged.mass / full[merged.rows], n_bins)
     law = BinLaw(cells, law.tilt, scale, shape, pooled, EMPTY, 0)
     return _with_groups(law, counts, taken, bins, x, weights, groupings, min_rows)
 
@@ -121,13 +125,15 @@ def _fit_tails(cells: Cells, bins: Index, x: Array, weights: Array) -> tuple[Arr
             inside = bins == at
             mean = np.average(np.maximum(c[inside] - edge, 0.0), weights=weights[inside]) if inside.any() else 1.0
             sigma, xi = float(mean), 0.0
+            if sigma > 0 and inside.sum() < FEW:
+                sigma = float(2.0 ** np.round(np.log2(sigma)))
         shape[at] = xi
         scale[at] = max(sigma, 0.25 * cells.resolution, 1e-12 * (1.0 + abs(edge)))
     return scale, shape
 
 
-def _with_tilt(law: BinLaw, bins: Index, x: Array, weights: Array) -> BinLaw:
-    """Tilt each finite bin to the (slightly shrunk) mean of its smooth part."""
+def _with_tilt(law: BinLaw, bins: Index, x: Array, weights: Array, few: NDArray[np.bool_]) -> BinLaw:
+    """Tilt each finite bin of enough rows to the (slightly shrunk) mean of its smooth part."""
     cells = law.cells
     n_bins = len(cells.starts)
     with np.errstate(invalid="ignore"):
@@ -136,7 +142,7 @@ def _with_tilt(law: BinLaw, bins: Index, x: Array, weights: Array) -> BinLaw:
     prior = 2.0
     mass = np.bincount(bins, weights, minlength=n_bins) + prior
     mean = (np.bincount(bins, weights * t, minlength=n_bins) + 0.5 * prior) / mass
-    finite = np.isfinite(cells.starts) & np.isfinite(cells.ends)
+    finite = np.isfinite(cells.starts) & np.isfinite(cells.ends) & ~few
     tilt = np.where(finite, tilt_from_mean(mean), 0.0)
     return BinLaw(cells, tilt, law.scale, law.shape, law.pooled, law.grouped, law.n_groups)
 

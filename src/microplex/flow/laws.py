@@ -12,6 +12,7 @@ base is rounded to the nearest grid point, so that its masses are differences of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Table:
         running = np.concatenate([[0.0], np.cumsum(masses)])
         return cls(offsets, values, running[1:] - running[offsets[rows]])
 
-    @property
+    @cached_property
     def totals(self) -> Array:
         """Total mass of each row of the table, shape ``(n_rows,)``."""
         filled = self.offsets[1:] > self.offsets[:-1]
@@ -78,10 +79,14 @@ class Table:
         at = self.locate(rows, values, "right")
         return np.where(at > self.offsets[rows], self.cumulative[np.maximum(at - 1, 0)], 0.0)
 
+    @cached_property
+    def _keys(self) -> Array:
+        """Row plus cumulative mass of each entry, ascending."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets)) + self.cumulative
+
     def draw(self, rows: Index, u: Array) -> Array:
         """Entry at probability ``u`` below the total of its row."""
-        keys = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets)) + self.cumulative
-        at = np.searchsorted(keys, rows + u, "right")
+        at = np.searchsorted(self._keys, rows + u, "right")
         return np.asarray(self.values[np.clip(at, self.offsets[rows], self.offsets[rows + 1] - 1)])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from microplex.flow.spec import Floats
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Codes = NDArray[np.int32]
 Allowed = NDArray[np.bool_]
 BLOCK, TILE = 1024, 64
+DOUBT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,16 @@ class Network:
         """Number of targets."""
         return len(self.heads)
 
-    def start(self, n_rows: int) -> Pass:
-        """Begin a pass over a block of rows."""
-        return Pass(self, n_rows)
+    def start(self, n_rows: int, double: bool = False) -> Pass:
+        """Begin a pass over a block of rows, in single or double precision."""
+        return Pass(self, n_rows, double)
 
     def log_prob(
-        self, codes: Codes, observed: Allowed | None = None, allowed: Mapping[int, Allowed] | None = None
+        self,
+        codes: Codes,
+        observed: Allowed | None = None,
+        allowed: Mapping[int, Allowed] | None = None,
+        double: bool = True,
     ) -> NDArray[np.float64]:
         """Log probability of the codes of each target.
 
@@ -75,6 +81,8 @@ class Network:
             later targets.
         allowed
             Allowed codes by target, shape ``(n, n_codes)``.
+        double
+            Whether to calculate in double precision, so that neighbouring rows do not matter.
 
         Returns
         -------
@@ -84,7 +92,7 @@ class Network:
         out = np.zeros((len(codes), self.n_targets))
         for at in range(0, len(codes), BLOCK):
             rows = slice(at, min(at + BLOCK, len(codes)))
-            block = self.start(rows.stop - at)
+            block = self.start(rows.stop - at, double)
             for v in range(self.n_conditions):
                 block.add(v, codes[rows, v])
             for t in range(self.n_targets):
@@ -107,7 +115,7 @@ class Network:
         observed = np.ones((n, self.n_targets), bool) if data.observed is None else data.observed
         for at in range(0, n, BLOCK):
             rows = slice(at, min(at + BLOCK, n))
-            block = self.start(rows.stop - at)
+            block = self.start(rows.stop - at, double=True)
             total = np.zeros((rows.stop - at, 1))
             for v in range(self.n_conditions):
                 block.add(v, data.codes[rows, v])
@@ -152,16 +160,18 @@ class Network:
 class Pass:
     """State of one block of rows: hidden units are computed as their inputs become known.
 
-    Products are taken over blocks of one fixed height, so that the result of a row depends neither on the
-    number of rows nor on their order.
+    A matrix product may round a row differently with its place among the others. Draws that come so close to
+    the border between two codes that this could matter are marked in ``doubtful``; they are to be drawn again
+    in double precision.
     """
 
-    def __init__(self, network: Network, n_rows: int) -> None:
+    def __init__(self, network: Network, n_rows: int, double: bool = False) -> None:
         self.network, self.n_rows = network, n_rows
-        height = _padded(n_rows)
-        self._acc = np.tile(network.bias, (height, 1))
-        self._z = np.tile(network.b_a, (height, 1))
-        self._h = np.tile(network.b_b, (height, 1))
+        self.doubtful = np.zeros(n_rows, bool)
+        shape, dtype = (_padded(n_rows), 1), np.float64 if double else np.float32
+        self._acc = np.tile(network.bias.astype(dtype), shape)
+        self._z = np.tile(network.b_a.astype(dtype), shape)
+        self._h = np.tile(network.b_b.astype(dtype), shape)
         self._ends = np.searchsorted(network.degrees, np.arange(network.n_targets), "right")
 
     def add(self, variable: int, codes: Codes) -> None:
@@ -191,15 +201,15 @@ class Pass:
         net, code = self.network, int(self.network.hurdles[target])
         weight = net.heads[target][:, code : code + 1]
         logit = (self._h[:, : len(weight)] @ weight)[: self.n_rows, 0] + net.head_biases[target][code]
-        return np.asarray(1.0 / (1.0 + np.exp(-logit.astype(float))))
+        return np.asarray(expit(logit.astype(float)))
 
-    def _weights(self, target: int, rows: NDArray[np.intp]) -> Floats:
+    def _weights(self, target: int, rows: NDArray[np.intp]) -> NDArray[Any]:
         """Unnormalised weights of the codes other than the hurdle's, shape ``(len(rows), n_codes)``."""
         net, hurdle = self.network, int(self.network.hurdles[target])
         weight = net.heads[target]
         h = self._h[:, : len(weight)]
         if len(rows) < self.n_rows:
-            packed = np.zeros((_padded(len(rows)), len(weight)), np.float32)
+            packed = np.zeros((_padded(len(rows)), len(weight)), h.dtype)
             packed[: len(rows)] = h.take(rows, axis=0)
             h = packed
         logits = (h @ weight)[: len(rows)] + net.head_biases[target]
@@ -248,31 +258,35 @@ class Pass:
         free = np.flatnonzero(count == allowed.shape[1])
         codes[free] = self._draw_free(target, u[free], rows[free])
         some = np.flatnonzero((count > 1) & (count < allowed.shape[1]))
-        codes[some] = _pick(self.probabilities(target, rows[some], allowed[some]), u[some])
+        codes[some] = self._pick(self.probabilities(target, rows[some], allowed[some]), u[some], rows[some])
         return np.asarray(codes)
 
     def _draw_free(self, target: int, u: NDArray[np.float64], rows: NDArray[np.intp]) -> Codes:
         hurdle = int(self.network.hurdles[target])
         if hurdle < 0:
-            return _pick(self._weights(target, rows), u)
+            return self._pick(self._weights(target, rows), u, rows)
         codes = np.full(len(rows), hurdle, np.int32)
         at_atom = self._gate(target)[rows]
+        self.doubtful[rows] |= np.abs(u - at_atom) < DOUBT
         pending = np.flatnonzero(u >= at_atom)
         rest = (u[pending] - at_atom[pending]) / (1.0 - at_atom[pending])
-        codes[pending] = _pick(self._weights(target, rows[pending]), rest)
+        codes[pending] = self._pick(self._weights(target, rows[pending]), rest, rows[pending])
         return codes
+
+    def _pick(self, weights: NDArray[Any], u: NDArray[np.float64], rows: NDArray[np.intp]) -> Codes:
+        """Draw a code from each row's unnormalised weights by inversion; never one of weight zero."""
+        running = np.cumsum(weights, axis=1)
+        total = running[:, -1]
+        goal = (u * total).astype(running.dtype)
+        codes = (running <= goal[:, None]).sum(axis=1)
+        over = codes >= weights.shape[1]
+        if over.any():
+            codes[over] = weights.shape[1] - 1 - np.argmax(weights[over, ::-1] > 0, axis=1)
+        at = np.arange(len(codes))
+        room = np.minimum(running[at, codes] - goal, np.where(codes > 0, goal - running[at, codes - 1], np.inf))
+        self.doubtful[rows] |= room < DOUBT * total
+        return np.asarray(codes, np.int32)
 
 
 def _padded(n_rows: int) -> int:
     return -(-n_rows // TILE) * TILE
-
-
-def _pick(weights: NDArray[np.floating], u: NDArray[np.float64]) -> Codes:
-    """Draw a code from each row's unnormalised weights by inversion; never one of weight zero."""
-    running = np.cumsum(weights, axis=1)
-    goal = (u * running[:, -1]).astype(running.dtype)
-    codes = (running <= goal[:, None]).sum(axis=1)
-    over = codes >= weights.shape[1]
-    if over.any():
-        codes[over] = weights.shape[1] - 1 - np.argmax(weights[over, ::-1] > 0, axis=1)
-    return np.asarray(codes, np.int32)

@@ -11,6 +11,7 @@ from microplex.flow.cells import Array
 
 Floats = NDArray[np.float32]
 
+GROUP = 4
 RESOLUTIONS = (4, 8, 16, 32)
 KNOTS = 12
 
@@ -45,7 +46,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Spec:
-    """Variables in order (conditions first) and the width of the trunk."""
+    """Variables in order (conditions first) and the width of the trunk: at least one group of units a target."""
 
     conditions: tuple[Variable, ...]
     targets: tuple[Variable, ...]
@@ -54,6 +55,7 @@ class Spec:
     degrees: NDArray[np.int32] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "width", GROUP * max(self.width // GROUP, len(self.targets)))
         object.__setattr__(self, "degrees", unit_degrees(self.width, len(self.targets), self.first_share))
 
     @property
@@ -72,17 +74,17 @@ class Spec:
 
 
 def unit_degrees(width: int, n_targets: int, first_share: float) -> NDArray[np.int32]:
-    """Degrees of the hidden units, ascending, in groups of four.
+    """Degrees of the hidden units, ascending, in groups.
 
     A unit of degree ``d`` reads every condition and the targets before position ``d``; target ``d`` reads
     the units of degree at most ``d``. ``first_share`` of the units read conditions alone.
     """
-    groups = width // 4
+    groups = width // GROUP
     first = groups if n_targets == 1 else max(1, round(first_share * groups))
     if n_targets > 1 and groups - first < n_targets - 1:
         first = max(1, groups - (n_targets - 1))
     rest = np.floor(np.linspace(1, n_targets, groups - first, endpoint=False)) if groups > first else np.empty(0)
-    return np.repeat(np.concatenate([np.zeros(first), rest]), 4).astype(np.int32)
+    return np.repeat(np.concatenate([np.zeros(first), rest]), GROUP).astype(np.int32)
 
 
 def numeric_features(position: Array, score: Array, is_atom: NDArray[np.bool_]) -> Floats:
