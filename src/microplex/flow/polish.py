@@ -11,15 +11,14 @@ from microplex.flow.data import Data
 from microplex.flow.network import BLOCK, Network
 
 PRIOR_ROWS = 10.0
-MAX_ROWS = 60_000
-TURNS = 6
+TURNS = 2
 
 
 def match_marginals(network: Network, data: Data) -> Network:
     """Adjust the output biases until each code is expected as often as it was observed.
 
     At the maximum of the likelihood the mean probability of a code equals its weighted share (the score
-    equation of its bias). Adaptive steps and averaging stop short of that, to the harm of rare codes; a few
+    equation of its bias). Adaptive steps and averaging stop short of that, to the harm of rare codes; two
     turns of proportional fitting of the biases alone restore it.
 
     Parameters
@@ -34,47 +33,41 @@ def match_marginals(network: Network, data: Data) -> Network:
     Network
         The same trunk with other biases; a code seen on few rows moves little.
     """
-    n = len(data.codes)
-    if n > MAX_ROWS:
-        data = data.take(np.linspace(0, n - 1, MAX_ROWS).astype(np.intp))
-    weights = data.weights / data.weights.mean()
-    biases = list(network.head_biases)
-    for target, p in enumerate(_probabilities(network, data)):
-        code = data.codes[:, network.n_conditions + target]
-        seen = np.ones(len(code), bool) if data.observed is None else data.observed[:, target]
-        w, p = weights[seen], p[seen]
-        wanted = np.bincount(code[seen], w, minlength=p.shape[1])
-        factor = np.ones(p.shape[1])
-        for _ in range(TURNS):
-            scaled = p * factor.astype(p.dtype)
-            expected = (w / scaled.sum(axis=1)) @ scaled
-            factor *= (wanted + PRIOR_ROWS) / (expected + PRIOR_ROWS)
-        biases[target] = _shift(biases[target], factor, int(network.hurdles[target]), p, w)
-    return replace(network, head_biases=tuple(biases))
+    wanted = _observed(network, data)
+    for _ in range(TURNS):
+        biases = []
+        for target, expected in enumerate(_expected(network, data)):
+            factor = (wanted[target] + PRIOR_ROWS) / (expected + PRIOR_ROWS)
+            biases.append(_scale(network.head_biases[target], factor, int(network.hurdles[target]), expected))
+        network = replace(network, head_biases=tuple(biases))
+    return network
 
 
-def _shift(
-    bias: NDArray[np.float32],
-    factor: NDArray[np.float64],
-    hurdle: int,
-    p: NDArray[np.float32],
-    w: NDArray[np.float64],
+def _scale(
+    bias: NDArray[np.float32], factor: NDArray[np.float64], hurdle: int, expected: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Scale the odds by the factors; behind a hurdle the others' common factor belongs to the gate."""
-    step = np.log(factor)
-    out = bias + step
+    out = bias + np.log(factor)
     if hurdle >= 0:
-        rest = np.delete(np.arange(len(bias)), hurdle)
-        mass = (w @ p)[rest]
-        common = np.log((mass * factor[rest]).sum() / mass.sum())
-        out[hurdle] = bias[hurdle] + step[hurdle] - common
+        rest = np.delete(expected, hurdle)
+        out[hurdle] -= np.log(rest @ np.delete(factor, hurdle) / rest.sum())
     return out.astype(np.float32)
 
 
-def _probabilities(network: Network, data: Data) -> list[NDArray[np.float32]]:
-    """Probability of every code of every target, shape ``(n, n_codes)`` each."""
+def _observed(network: Network, data: Data) -> list[NDArray[np.float64]]:
+    """Weighted number of rows of each code of each target."""
+    out = []
+    for t, bias in enumerate(network.head_biases):
+        weights = data.weights if data.observed is None else data.weights * data.observed[:, t]
+        code = data.codes[:, network.n_conditions + t]
+        out.append(np.bincount(code, weights, minlength=len(bias)).astype(float))
+    return out
+
+
+def _expected(network: Network, data: Data) -> list[NDArray[np.float64]]:
+    """Weighted number of rows of each code that the network expects, given what comes before."""
     n = len(data.codes)
-    out = [np.empty((n, len(b)), np.float32) for b in network.head_biases]
+    out = [np.zeros(len(b)) for b in network.head_biases]
     for at in range(0, n, BLOCK):
         rows = slice(at, min(at + BLOCK, n))
         block = network.start(rows.stop - at)
@@ -83,9 +76,7 @@ def _probabilities(network: Network, data: Data) -> list[NDArray[np.float32]]:
         for t in range(network.n_targets):
             block.advance(t)
             mask = None if data.allowed is None or t not in data.allowed else data.allowed[t][rows]
-            out[t][rows] = block.probabilities(t, allowed=mask)
-            code = data.codes[rows, network.n_conditions + t]
-            if data.observed is not None:
-                code = np.where(data.observed[rows, t], code, -1)
-            block.add(network.n_conditions + t, code)
+            seen = np.ones(rows.stop - at, bool) if data.observed is None else data.observed[rows, t]
+            out[t] += (data.weights[rows] * seen) @ block.probabilities(t, allowed=mask)
+            block.add(network.n_conditions + t, np.where(seen, data.codes[rows, network.n_conditions + t], -1))
     return out

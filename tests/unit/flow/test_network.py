@@ -151,3 +151,18 @@ def test_orders_are_distinct_and_start_with_the_given_one():
     assert orders[0] == (0, 1, 2, 3)
     assert len(set(orders)) == len(orders) == 7
     assert orders == propose_orders(4, 6, 0, lambda o: o)
+
+
+def test_marginals_are_matched(trained):
+    from microplex.flow.polish import _expected, _observed, match_marginals
+
+    _, order, network, codes = trained
+    data = Data(codes, np.ones(len(codes))).arrange(N_CONDITIONS, order)
+    biases = tuple(b + np.linspace(-0.7, 0.7, len(b), dtype=np.float32) for b in network.head_biases)
+    spoiled = Network.from_arrays(network.to_arrays() | {f"head_biases.{i}": b for i, b in enumerate(biases)})
+    wanted = np.concatenate(_observed(network, data))
+
+    def miss(net):
+        return np.abs(np.concatenate(_expected(net, data)) - wanted).sum()
+
+    assert miss(match_marginals(spoiled, data)) < 0.25 * miss(spoiled)
