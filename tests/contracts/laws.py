@@ -124,20 +124,26 @@ class Situation:
         """Mass or density at x given the code."""
         return np.exp(self.codec.log_density(np.full(len(x), code, np.int32), x, *self.given(len(x))))
 
+    def bin(self, code):
+        return int(np.flatnonzero(self.codec.cells.bin_codes == code)[0])
+
     def cdf(self, code, x):
-        return self.codec.below(np.asarray(x, float), *self.given(len(x)))[:, code]
+        """P(X <= x) given the code of a bin."""
+        return self.codec.bin_cdf(np.full(len(x), self.bin(code)), np.asarray(x, float), *self.given(len(x)))
 
     def holds(self, x):
         _, limits, _ = self.given(len(x))
         return limits.holds(x) & (True if self.base is None else (x >= 0) & (x <= self.base))
 
     def span(self, code):
-        """Values between which all but a millionth of a code's law lies."""
-        u = np.array([1e-6, 1 - 1e-6])
-        free = replace(self, limits=(self.limits[0], self.limits[1], np.nan))
-        low, high = free.draw(code, np.sort(np.concatenate([u, np.linspace(0.001, 0.999, 301)])))[[0, -1]]
-        drawn = free.draw(code, rng().random(2000))
-        return min(low, high, drawn.min()), max(low, high, drawn.max())
+        """Values between which all but a millionth of the law of a bin lies."""
+        cells, at = self.codec.cells, [self.bin(code)]
+        ends = np.concatenate([cells.starts[at], cells.ends[at]])
+        ends = cells.expand(ends) if self.base is None else ends * self.base
+        free = replace(self, limits=(*self.limits[:2], np.nan))
+        outer = free.draw(code, np.array([1e-6, 1 - 1e-6]))
+        ends = np.where(np.isfinite(ends), ends, outer)
+        return max(ends[0], self.limits[0]), min(ends[1], self.limits[1])
 
     def points(self, code, widen=2):
         """Grid points of a code, a few beyond included and sorted out; None if they are too many."""

@@ -12,7 +12,7 @@ from scipy import stats
 
 ALPHA = 1e-3
 N_DRAWN, N_CODES = 1500, 6
-EXTREMES = np.array([2.0**-53, 1e-9, 0.5, 1 - 1e-9, 1 - 2.0**-53])
+EXTREMES = np.array([1e-12, 1e-6, 0.5, 1 - 1e-6, 1 - 1e-12])
 
 every_codec = pytest.mark.parametrize("name", [*laws.NUMBERS, *laws.DESCRIBED, "groups"])
 every_law = pytest.mark.parametrize("name", laws.CASES)
@@ -48,21 +48,21 @@ def test_drawn_values_have_the_code_they_were_drawn_for(name):
 @every_law
 def test_masses_and_densities_add_to_one(name):
     law = laws.situation(name)
-    for code in law.open_codes():
+    for code in some(law.open_codes()):
         if law.codec.grid:
             x = law.points(code)
             if x is not None:
                 rest = 1.0 - law.cdf(code, x[-1:])[0] + law.cdf(code, x[:1] - law.codec.grid)[0]
                 assert law.mass(code, x).sum() + rest == pytest.approx(1.0, abs=1e-8)
-                assert rest < 2e-3
+                assert rest < 1e-4
         else:
-            assert integral(law, code) == pytest.approx(1.0, abs=2e-4)
+            assert integral(law, code) == pytest.approx(1.0, abs=1e-3)
 
 
 @every_law
 def test_the_distribution_function_adds_up_the_masses(name):
     law = laws.situation(name)
-    for code in law.open_codes():
+    for code in some(law.open_codes()):
         low, high = law.span(code)
         x = np.linspace(low, high, 50)
         rise = law.cdf(code, np.concatenate([[-1e300], x, [1e300]]))
@@ -86,34 +86,24 @@ def test_the_sampler_follows_the_scored_law(name):
             assert stats.chisquare(observed, expected).pvalue > ALPHA / n_tests
 
 
-def integral(law, code):
+def integral(law, code, n=4000):
     """Integral of a density by the midpoint rule, closer where an open bin begins, and its point masses."""
     low, high = law.span(code)
-    width = high - low
-    if width == 0:
+    if low == high:
         return law.mass(code, np.array([low]))[0]
-    codec, b = law.codec, int(np.flatnonzero(law.codec.cells.bin_codes == code)[0])
-    start, end = codec.cells.starts[b], codec.cells.ends[b]
-    if law.base is not None:
-        start, end = start * law.base, end * law.base
-    t = np.linspace(0, 1, 20_001)
-    if np.isinf(end):
-        edges = max(start, law.limits[0]) + (high - max(start, law.limits[0])) * t**4
-    elif np.isinf(start):
-        edges = min(end, law.limits[1]) - (min(end, law.limits[1]) - low) * t[::-1] ** 4
-    else:
-        first, last = max(start, law.limits[0]), min(end, law.limits[1])
-        edges = first + (last - first) * t
+    cells, b, scale = law.codec.cells, law.bin(code), law.base or 1.0
+    first, last = max(cells.starts[b] * scale, law.limits[0]), min(cells.ends[b] * scale, law.limits[1])
+    t = np.linspace(0, 1, n + 1)
+    edges = first + (last - first) * t if np.isfinite(last - first) else None
+    if edges is None:
+        edges = first + (high - first) * t**4 if np.isfinite(first) else last - (last - low) * t[::-1] ** 4
     middle = 0.5 * (edges[1:] + edges[:-1])
-    listed = codec.law.pooled.values
-    points = (
-        listed[(law.encode(listed) == code) & law.holds(listed)] if law.base is None and len(listed) else np.empty(0)
-    )
-    inside = middle[~np.isin(middle, points)]
-    smooth = (law.mass(code, inside) * np.diff(edges)[~np.isin(middle, points)]).sum()
-    beyond = 1.0 - law.cdf(code, edges[-1:])[0] + (law.cdf(code, edges[:1])[0] if np.isinf(start) else 0.0)
-    cut = codec.law.is_cut(np.array([b]), law.given(1)[1])[0] if law.base is None else True
-    return smooth + beyond + (0.0 if cut or not len(points) else law.mass(code, points).sum())
+    listed = law.codec.law.pooled.values if law.base is None else np.empty(0)
+    is_cut = law.base is not None or law.codec.law.is_cut(np.array([b]), law.given(1)[1])[0]
+    points = np.unique(listed[law.encode(listed) == code]) if len(listed) and not is_cut else np.empty(0)
+    middle = np.where(np.isin(middle, points), np.nextafter(middle, np.inf), middle)
+    total = (law.mass(code, middle) * np.diff(edges)).sum() + law.mass(code, points).sum()
+    return total + law.cdf(code, edges[:1])[0] * np.isinf(first) + (1.0 - law.cdf(code, edges[-1:])[0])
 
 
 def window_of_points(law, code, n=400):
@@ -139,22 +129,22 @@ def bins_of_equal_expectation(law, code, x):
     rise = law.cdf(code, np.minimum(cuts, 1e300))
     observed = np.diff(np.concatenate([[0], (x <= cuts[:, None]).sum(axis=1)]))
     expected = np.diff(np.concatenate([[0.0], rise])) * len(x)
-    group = np.concatenate([[0], np.cumsum(expected)[:-1]]) // 12
-    label = np.unique(group, return_inverse=True)[1]
-    merged = np.bincount(label, expected), np.bincount(label, observed)
-    assert merged[0].sum() == pytest.approx(len(x))
-    return merged
+    assert (observed[expected < 1e-9] == 0).all()
+    assert expected.sum() == pytest.approx(len(x))
+    last = np.searchsorted(np.cumsum(expected), np.arange(12, len(x) - 12, 12))
+    keep = np.append(np.unique(last[np.cumsum(expected)[last] < len(x) - 12]), len(expected) - 1)
+    return [np.diff(np.concatenate([[0], np.cumsum(part)[keep]])) for part in (expected, observed)]
 
 
 def test_groups_have_repeated_values_of_their_own():
-    codec, _ = laws.codec("groups")
+    codec, x = laws.codec("groups")
     assert codec.group_by == 0
-    for group in range(4):
-        law = laws.Situation(codec, group=group)
-        own = law.encode(np.array([1234.0 * (group + 1)]))
-        other = law.encode(np.array([1234.0 * ((group + 1) % 4 + 1)]))
-        assert law.mass(own[0], np.array([1234.0 * (group + 1)]))[0] > 0.5
-        assert law.mass(other[0], np.array([1234.0 * ((group + 1) % 4 + 1)]))[0] < 0.1
+    group = laws.rng(40).integers(0, 4, len(x))
+    drawn = codec.decode(codec.encode(x), laws.rng(3).random(len(x)), group)
+    for g in range(4):
+        own, other = 1234.0 * (g + 1), 1234.0 * ((g + 1) % 4 + 1)
+        assert np.mean(drawn[group == g] == own) == pytest.approx(0.4, abs=0.06)
+        assert np.mean(drawn[group == g] == other) < 0.05
 
 
 @pytest.mark.parametrize("kind", laws.STEPS)

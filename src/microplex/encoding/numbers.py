@@ -171,8 +171,12 @@ class NumberCodec:
         out = np.zeros((n, cells.n_codes))
         out[:, cells.atom_codes] = cells.atoms <= x[:, None]
         for b, code in enumerate(cells.bin_codes):
-            out[:, code] = self.law.cdf(np.full(n, b), groups, x, limits)
+            out[:, code] = self.bin_cdf(np.full(n, b), x, groups, limits, base)
         return out
+
+    def bin_cdf(self, bins: Index, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
+        """P(X <= x) given each row's bin."""
+        return self.law.cdf(bins, groups, x, limits)
 
     def reach(self) -> tuple[float, float]:
         """Two numbers between which nearly all of the law lies."""

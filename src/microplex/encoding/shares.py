@@ -169,11 +169,17 @@ class ShareCodec(NumberCodec):
         cells, n = self.cells, len(x)
         out = np.zeros((n, cells.n_codes))
         out[:, cells.atom_codes] = np.where(cells.atoms > 0, base[:, None], 0.0) <= x[:, None]
-        safe = np.where(base > 0, base, 1.0)
-        at = np.floor(x / self.step + 1e-9) + 0.5 if self.step else x / safe
         for b, code in enumerate(cells.bin_codes):
-            out[:, code] = self._law(np.full(n, b), base if self.step else safe, limits).cdf(at)
+            out[:, code] = self.bin_cdf(np.full(n, b), x, groups, limits, base)
         return out
+
+    def bin_cdf(self, bins: Index, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
+        assert base is not None
+        if self.step:
+            base = self.on_step(base)
+            return self._law(bins, base, limits).cdf(np.floor(x / self.step + 1e-9) + 0.5)
+        safe = np.where(base > 0, base, 1.0)
+        return self._law(bins, safe, limits).cdf(x / safe)
 
     def settle(self, x: Array, base: Array | None) -> Array:
         """Round the end of a bisection to the grid point or point mass that it met."""

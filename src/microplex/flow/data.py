@@ -65,7 +65,7 @@ def default_options(n_rows: int) -> TrainOptions:
     """Width, epochs, batch and regularisation by sample size (measured, see docs/decisions)."""
     if n_rows >= 30_000:
         epochs = int(np.clip(round(14 * (40_000 / n_rows) ** 0.5), 3, 14))
-        return TrainOptions(256, epochs, 512, 6e-3, dropout=0.1)
+        return TrainOptions(192, epochs, 512, 6e-3, dropout=0.05)
     if n_rows >= 8_000:
-        return TrainOptions(256, 20, 256, 4e-3, decay=2.0, mask_rate=0.3)
+        return TrainOptions(192, 20, 256, 4e-3, decay=2.0, mask_rate=0.3)
     return TrainOptions(128, 25, 128 if n_rows >= 1_000 else 32, 3e-3, dropout=0.15, mask_rate=0.3)

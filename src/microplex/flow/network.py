@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Codes = NDArray[np.int32]
 Allowed = NDArray[np.bool_]
-BLOCK, TILE = 1024, 64
+BLOCK, TILE = 3072, 64
 DOUBT = 1e-5
 
 

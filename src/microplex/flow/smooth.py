@@ -67,6 +67,7 @@ class Smooth:
     def cdf(self, c: Array) -> Array:
         """Distribution function; 0 below the interval and 1 above it."""
         out = self._cdf(np.clip(c, self.start, self.end))
+        out = np.where(self.end > self.start, out, c >= self.start)
         if self.hole is None:
             return out
         below, gap = self._gap()
