@@ -174,7 +174,7 @@ class ShareCodec(NumberCodec):
         return out
 
     def bin_cdf(self, bins: Index, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
-        """Round the end of a bisection to the grid point or point mass that it met."""
+        """P(X <= x) inside each bin, given the base."""
         assert base is not None
         if self.step:
             base = self.on_step(base)
