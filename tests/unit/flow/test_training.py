@@ -70,7 +70,3 @@ def test_progress_is_told_to_the_end(trainer):
     assert [step for step, _ in told] == sorted(step for step, _ in told)
     assert told[-1][0] == told[-1][1] == 700 * 2 // 16
 
-
-def test_fewer_rows_than_a_batch(trainer):
-    network = trainer.fit(Data(rows(5), np.ones(5)), (1, 0), 0)
-    assert np.isfinite(network.log_prob(rows(5))).all()
