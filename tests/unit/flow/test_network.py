@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from oracles import one_row, random_network
 
 from microplex.flow.data import Data, TrainOptions
 from microplex.flow.ensemble import Ensemble, Member, propose_orders
-from microplex.flow.network import Network
+from microplex.flow.network import DOUBT, Network
 from microplex.flow.spec import Spec, Variable, numeric_features, ordered_basis
 
 KS = (5, 3, 14, 4, 2, 12)
@@ -68,12 +69,15 @@ def test_training_and_running_agree(spec, trained):
     ]
     allowed = np.random.default_rng(1).random((64, 14)) < 0.6
     allowed[np.arange(64), codes[:64, 2]] = True
-    item = {"codes": codes[:64], "weights": np.ones(64, np.float32), "allowed": {"0": allowed}}
-    loss = float(trainer._loss(params, item, jax.random.key(0), constants))
+    observed = np.random.default_rng(2).random((64, 4)) < 0.7
+    weights = np.random.default_rng(3).random(64)
     plain = trainer._network(params, order)
-    data = Data(codes[:64], np.ones(64), None, {0: allowed})
-    score = Member(order, plain).log_prob(data).mean()
-    assert loss == pytest.approx(-score, abs=2e-4)
+    for seen in (None, observed):
+        item = {"codes": codes[:64], "weights": weights.astype(np.float32), "allowed": {"0": allowed}}
+        item |= {} if seen is None else {"observed": seen}
+        loss = float(trainer._loss(params, item, jax.random.key(0), constants))
+        data = Data(codes[:64], weights, seen, {0: allowed})
+        assert loss == pytest.approx(-(weights * Member(order, plain).log_prob(data)).mean(), abs=1e-4)
 
 
 def test_training_learns_what_there_is(trained):
@@ -84,38 +88,14 @@ def test_training_learns_what_there_is(trained):
     assert learned > start + 0.05
 
 
-def one_row(network, codes):
-    """The slow obvious twin: one row, one unit at a time."""
-    out = []
-    c = network.n_conditions
-    for t in range(network.n_targets):
-        units = int(np.searchsorted(network.degrees, t, "right"))
-        pre = network.bias.astype(float).copy()
-        for v in range(c + t):
-            pre += network.tables[v][codes[v]]
-        h = np.maximum(pre, 0)
-        z = np.maximum(network.w_a.T.astype(float) @ h + network.b_a, 0)
-        last = h + network.w_b.T.astype(float) @ z + network.b_b
-        logits = last[:units] @ network.heads[t].astype(float) + network.head_biases[t]
-        hurdle = network.hurdles[t]
-        if hurdle >= 0:
-            gate = 1 / (1 + np.exp(-logits[hurdle]))
-            rest = np.exp(np.delete(logits, hurdle))
-            p = np.insert((1 - gate) * rest / rest.sum(), hurdle, gate)
-        else:
-            p = np.exp(logits - logits.max())
-            p /= p.sum()
-        out.append(p)
-    return out
-
-
 def test_running_equals_its_slow_twin(trained):
     _, order, network, codes = trained
-    codes = codes[:12][:, [*range(N_CONDITIONS), *(N_CONDITIONS + t for t in order)]]
-    fast = network.log_prob(codes)
+    codes = codes[:6][:, [*range(N_CONDITIONS), *(N_CONDITIONS + t for t in order)]]
+    single, double = network.log_prob(codes, double=False), network.log_prob(codes)
     for i, row in enumerate(codes):
         slow = [np.log(p[row[N_CONDITIONS + t]]) for t, p in enumerate(one_row(network, row))]
-        assert fast[i] == pytest.approx(slow, abs=1e-5)
+        assert double[i] == pytest.approx(slow, abs=1e-10)
+        assert single[i] == pytest.approx(slow, abs=1e-5)
 
 
 def test_unknown_inputs_have_a_row_of_their_own(trained):
@@ -166,3 +146,98 @@ def test_marginals_are_matched(trained):
         return np.abs(np.concatenate(_expected(net, data)) - wanted).sum()
 
     assert miss(match_marginals(spoiled, data)) < 0.25 * miss(spoiled)
+
+
+# ------------------------------------------------------- networks nobody trained
+
+
+@pytest.fixture(scope="module")
+def wild(spec):
+    return random_network(spec, seed=5, scale=2.0)
+
+
+def test_probabilities_add_to_one_within_what_is_allowed(wild):
+    codes = rows(300)
+    block = wild.start(300, double=True)
+    for v in range(N_CONDITIONS):
+        block.add(v, codes[:, v])
+    block.advance(0)
+    p = block.probabilities(0)
+    assert p.sum(axis=1) == pytest.approx(np.ones(300))
+    allowed = np.random.default_rng(0).random(p.shape) < 0.4
+    allowed[:, 3] = True
+    q = block.probabilities(0, allowed=allowed)
+    assert q.sum(axis=1) == pytest.approx(np.ones(300))
+    assert (q[~allowed] == 0).all()
+    assert q[allowed] == pytest.approx((p / (p * allowed).sum(axis=1, keepdims=True))[allowed])
+    assert np.array_equal(block.probabilities(0, np.array([7, 2]), allowed[[7, 2]]), q[[7, 2]])
+
+
+@pytest.mark.parametrize("target", [0, 1, 2, 3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_draws_follow_the_probabilities(wild, target, masked):
+    n = 20_000
+    codes = np.repeat(rows(1, seed=3), n, axis=0)
+    block = wild.start(n)
+    for v in range(N_CONDITIONS + target):
+        if v >= N_CONDITIONS:
+            block.advance(v - N_CONDITIONS)
+        block.add(v, codes[:, v])
+    block.advance(target)
+    k = wild.heads[target].shape[1]
+    allowed = np.repeat(np.arange(k)[None] % 2 == 0, n, axis=0) if masked else None
+    p = block.probabilities(target, np.array([0]), None if allowed is None else allowed[:1])[0]
+    drawn = block.draw(target, (np.arange(n) + 0.5) / n, allowed=allowed)
+    assert np.bincount(drawn, minlength=k) / n == pytest.approx(p, abs=2e-4)
+    if masked:
+        assert allowed[0, drawn].all()
+
+
+def test_a_code_without_weight_is_never_drawn():
+    from microplex.flow.network import Pass
+
+    block = Pass.__new__(Pass)
+    block.doubtful = np.zeros(3, bool)
+    weights = np.array([[0.0, 1.0, 0.0, 1.0, 0.0]] * 3, np.float32)
+    u = np.array([2.0**-53, 0.5, 1 - 2.0**-53])
+    assert set(block._pick(weights, u, np.arange(3))) <= {1, 3}
+
+
+def test_scores_do_not_depend_on_neighbours(wild):
+    codes = rows(3000)
+    whole = wild.log_prob(codes)
+    shuffled = np.random.default_rng(1).permutation(3000)
+    assert wild.log_prob(codes[shuffled]) == pytest.approx(whole[shuffled], abs=1e-11)
+    for n in (1, 63, 64, 65, 1025):
+        assert wild.log_prob(codes[-n:]) == pytest.approx(whole[-n:], abs=1e-11)
+
+
+def test_draws_in_doubt_are_those_that_single_precision_could_change(wild):
+    n = 4000
+    codes, u = rows(n), np.random.default_rng(2).random((4, n))
+    single, double = wild.start(n), wild.start(n, double=True)
+    for block in (single, double):
+        for v in range(N_CONDITIONS):
+            block.add(v, codes[:, v])
+    noise, drawn = 0.0, []
+    for t in range(4):
+        for block in (single, double):
+            block.advance(t)
+        rise = [np.cumsum(block.probabilities(t), axis=1) for block in (single, double)]
+        noise = max(noise, np.abs(rise[0] - rise[1]).max())
+        drawn = [block.draw(t, u[t]) for block in (single, double)]
+        assert np.array_equal(drawn[0][~single.doubtful], drawn[1][~single.doubtful])
+        for block in (single, double):
+            block.add(N_CONDITIONS + t, codes[:, N_CONDITIONS + t])
+    assert noise < DOUBT / 3
+    assert 0 < single.doubtful.mean() < 0.02
+    border = double.probabilities(3)[:, 0]
+    again = wild.start(n)
+    for v in range(N_CONDITIONS):
+        again.add(v, codes[:, v])
+    for t in range(3):
+        again.advance(t)
+        again.add(N_CONDITIONS + t, codes[:, N_CONDITIONS + t])
+    again.advance(3)
+    again.draw(3, border)
+    assert again.doubtful.all()

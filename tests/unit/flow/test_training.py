@@ -57,9 +57,7 @@ def test_every_array_moves_and_stays_finite(trainer):
 
 def test_a_common_factor_on_all_weights_is_not_seen_and_their_ratio_is(trainer):
     codes, weights = rows(), np.where(np.arange(100) < 50, 1.0, 4.0)
-    plain, scaled, equal = (
-        trainer.fit(Data(codes, w), (0, 1), 1) for w in (weights, 8 * weights, np.ones(100))
-    )
+    plain, scaled, equal = (trainer.fit(Data(codes, w), (0, 1), 1) for w in (weights, 8 * weights, np.ones(100)))
     assert np.array_equal(plain.w_a, scaled.w_a)
     assert not np.array_equal(plain.w_a, equal.w_a)
 
@@ -69,4 +67,3 @@ def test_progress_is_told_to_the_end(trainer):
     trainer.fit(Data(rows(700), np.ones(700)), (0, 1), 0, lambda step, steps, network: told.append((step, steps)))
     assert [step for step, _ in told] == sorted(step for step, _ in told)
     assert told[-1][0] == told[-1][1] == 700 * 2 // 16
-
