@@ -97,7 +97,7 @@ class ConditionalLaw:
         bound = [i for i, other in enumerate(encoder.targets) if i != target and seen[:, i].any()]
         log_p += np.where(seen[:, bound], density[:, bound], 0.0).sum(axis=1)
         possible[:, target] = True
-        return np.where(possible.all(axis=1), log_p, -np.inf)
+        return np.where((possible | ~seen).all(axis=1), log_p, -np.inf)
 
     def probabilities(self) -> dict[str, Array]:
         """Probability of each level, by its name."""
@@ -110,7 +110,9 @@ class ConditionalLaw:
         """Codec of a number and the probability of its codes given that it is not missing."""
         if isinstance(self.codec, LevelCodec):
             raise ParameterError(f"{self.name!r} is categorical: ask for probabilities.")
-        p = self.p[:, : self.codec.cells.n_codes]
+        cells = self.codec.cells
+        p = self.p[:, : cells.n_codes].copy()
+        p[:, cells.atom_codes[np.isin(cells.atoms, self.codec.column.missing_codes)]] = 0.0
         return self.codec, p / p.sum(axis=1, keepdims=True)
 
     def cdf(self, at: Any) -> Array:

@@ -167,12 +167,23 @@ class NumberCodec:
 
     def below(self, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
         """P(X <= x) given each code, shape ``(n, cells.n_codes)``."""
-        cells, n = self.cells, len(x)
-        out = np.zeros((n, cells.n_codes))
-        out[:, cells.atom_codes] = cells.atoms <= x[:, None]
-        for b, code in enumerate(cells.bin_codes):
-            out[:, code] = self.bin_cdf(np.full(n, b), x, groups, limits, base)
+        out = np.zeros((len(x), self.cells.n_codes))
+        out[:, self.cells.atom_codes] = self.cells.atoms <= x[:, None]
+        self._fill_bins(out, self.law.up_to(x), x, groups, limits, base)
         return out
+
+    def _fill_bins(
+        self, out: Array, at: Array, x: Array, groups: Index | None, limits: Range | None, base: Array | None
+    ) -> None:
+        """P(X <= x) for bins: 1 for those before the place ``at`` of x, and the law of the one that holds it."""
+        cells = self.cells
+        out[:, cells.bin_codes] = cells.ends <= at[:, None]
+        bins = np.searchsorted(cells.starts, at, "right") - 1
+        rows = np.flatnonzero((bins >= 0) & (at < cells.ends[bins])) if len(cells.starts) else np.empty(0, np.intp)
+        group = None if groups is None else groups[rows]
+        total = None if base is None else base[rows]
+        part = None if limits is None else limits.take(rows)
+        out[rows, cells.bin_codes[bins[rows]]] = self.bin_cdf(bins[rows], x[rows], group, part, total)
 
     def bin_cdf(self, bins: Index, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:
         """P(X <= x) given each row's bin."""

@@ -166,11 +166,10 @@ class ShareCodec(NumberCodec):
         """P(X <= x) given each code and the base, shape ``(n, cells.n_codes)``."""
         assert base is not None
         base = self.on_step(base)
-        cells, n = self.cells, len(x)
-        out = np.zeros((n, cells.n_codes))
-        out[:, cells.atom_codes] = np.where(cells.atoms > 0, base[:, None], 0.0) <= x[:, None]
-        for b, code in enumerate(cells.bin_codes):
-            out[:, code] = self.bin_cdf(np.full(n, b), x, groups, limits, base)
+        out = np.zeros((len(x), self.cells.n_codes))
+        out[:, self.cells.atom_codes] = np.where(self.cells.atoms > 0, base[:, None], 0.0) <= x[:, None]
+        known = on_grid(np.floor(x / self.step + 1e-9), self.step) if self.step else x
+        self._fill_bins(out, known / np.where(base > 0, base, 1.0), x, groups, limits, base)
         return out
 
     def bin_cdf(self, bins: Index, x: Array, groups: Index | None, limits: Range | None, base: Array | None) -> Array:

@@ -191,7 +191,7 @@ class BinLaw:
 
     def cdf(self, bins: Index, groups: Index | None, x: Array, limits: Range | None = None) -> Array:
         """P(X <= x) inside each bin; values outside the bin give 0 or 1."""
-        c = self._up_to(x)
+        c = self.up_to(x)
         out, smooth = np.zeros(len(x)), np.ones(len(x))
         rows = self._rows(bins, groups)
         for table, where in ((self.grouped, rows), (self.pooled, bins)):
@@ -205,7 +205,7 @@ class BinLaw:
             out[cut] = self._cut_base(bins[cut], limits.take(cut)).cdf(c[cut])
         return out
 
-    def _up_to(self, x: Array) -> Array:
+    def up_to(self, x: Array) -> Array:
         """End, on the compressed axis, of the values up to each ``x``."""
         step = self.cells.resolution
         if not step:
@@ -239,7 +239,7 @@ class BinLaw:
         if not self.cells.resolution:
             return limits.low, limits.high
         step = self.cells.resolution
-        return self._up_to(np.ceil(limits.low / step - 1e-9) * step - step), self._up_to(limits.high)
+        return self.up_to(np.ceil(limits.low / step - 1e-9) * step - step), self.up_to(limits.high)
 
     def _excluded(self, limits: Range) -> Array:
         """A row's excluded point on the compressed axis; NaN for none, and for point masses."""

@@ -138,5 +138,5 @@ def test_the_distribution_function_given_each_code():
     assert f[4] == pytest.approx(np.ones(codec.n_codes))
     codes = codec.encode(at[2:4])
     for row, code in zip((2, 3), codes, strict=True):
-        assert 0 < f[row, code] < 1
+        assert 0 < f[row, code] <= 1
         assert (f[row, np.delete(np.arange(codec.n_codes), code)] % 1 == 0).all()
