@@ -102,7 +102,7 @@ def test_draws_of_a_row_are_its_own(model):
 
 
 def test_unknown_targets_are_left_out_of_the_condition(model):
-    encoder, _, _ = model
+    _, _, _ = model
     hidden = {"gain": np.full(ROWS, np.nan), "kind": np.full(ROWS, -1, np.int32)}
     known, blind = law(model, "kids"), law(model, "kids", **hidden)
     assert not np.allclose(known.p, blind.p)
