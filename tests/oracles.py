@@ -1,9 +1,11 @@
 """Slow, obvious or random stand-ins that tests compare the library with."""
 
 import numpy as np
+import pytest
 
+from microplex import synthesizer
 from microplex.constraints import Plan
-from microplex.encoding import Encoder, intake
+from microplex.encoding import Encoder, FitReport, intake
 from microplex.flow.ensemble import Ensemble, Member
 from microplex.flow.network import Network
 from microplex.flow.spec import Spec
@@ -65,6 +67,21 @@ def random_ensemble(encoder, values, orders=None, seed=0, scale=0.5, width=32):
         order = tuple(encoder.targets.index(name) for name in kept)
         members.append(Member(order, random_network(spec, order, seed + i, scale)))
     return Ensemble(tuple(members))
+
+
+def fit_untrained(estimator, frame, weight_col=None, scale=0.5):
+    """Fit a synthesizer in all but the training of its networks, which are random."""
+
+    def fit_model(encoder, values, weights, epochs, n_orders, seed, update):
+        n = len(encoder.targets)
+        orders = [np.roll(np.arange(n), i) for i in range(1 + (n_orders or 0))]
+        ensemble = random_ensemble(encoder, values, orders, seed, scale)
+        names = tuple(tuple(encoder.targets[t] for t in member.order) for member in ensemble.members)
+        return ensemble, FitReport(len(weights), 0, None, names, 0, tuple(encoder.plan.describe()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthesizer, "fit_model", fit_model)
+        return estimator.fit(frame, weight_col)
 
 
 def one_row(network, codes):

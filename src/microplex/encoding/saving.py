@@ -62,6 +62,9 @@ def unpack(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tu
             codecs[column.name] = NumberCodec(column, law, entry["group_by"])
     networks = [Network.from_arrays(_part(arrays, f"network.{i}.")) for i in range(len(content["orders"]))]
     members = tuple(Member(tuple(o), net) for o, net in zip(content["orders"], networks, strict=True))
+    for order, net in ((m.order, m.network) for m in members):
+        if not len(net.tables) - net.n_conditions == len(net.heads) == len(net.head_biases) == len(order):
+            raise ValueError(f"arrays of a network for {len(order)} targets are missing")
     return Encoder(schema, Plan.from_dict(content["plan"]), codecs), Ensemble(members)
 
 
