@@ -81,7 +81,7 @@ class ShareCodec(NumberCodec):
             gone = np.round(limits.excluded[rows] / self.step)
             return np.asarray((last - first + 1 - ((gone >= first) & (gone <= last)) > 0).reshape(n, k))
         low, high = limits.low[:, None], limits.high[:, None]
-        starts, ends = cells.starts * base[:, None], cells.ends * base[:, None]
+        starts, ends = cells.starts * base[:, None], np.minimum(cells.ends, 1.0) * base[:, None]
         one = (low == high) & (starts < low) & (low < ends) & (low > 0) & (low < base[:, None])
         one &= limits.holds(limits.low)[:, None]
         return np.asarray(((np.minimum(ends, high) > np.maximum(starts, low)) | one) & (base > 0)[:, None])
