@@ -6,12 +6,21 @@ Examples
 (12.5, 1.25)
 """
 
+from microplex.survey.design import Estimate, SampleDesign
 from microplex.survey.estimates import correlation, crosstab, ecdf, mean, quantile, total
-from microplex.survey.variance import Replicates, bootstrap, jackknife, replicate_variance
+from microplex.survey.variance import (
+    Replicates,
+    bootstrap,
+    jackknife,
+    replicate_variance,
+    replicates_from_columns,
+)
 from microplex.survey.weights import ess, integerise_weights, kish_design_effect, trim_weights
 
 __all__ = [
+    "Estimate",
     "Replicates",
+    "SampleDesign",
     "bootstrap",
     "correlation",
     "crosstab",
@@ -23,6 +32,7 @@ __all__ = [
     "mean",
     "quantile",
     "replicate_variance",
+    "replicates_from_columns",
     "total",
     "trim_weights",
 ]

@@ -109,8 +109,30 @@ def quantile(values: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | N
     p = np.atleast_1d(np.asarray(probabilities, dtype=np.float64))
     if not ((p >= 0) & (p <= 1)).all():
         raise ParameterError(f"probabilities must lie between 0 and 1; got {p[~((p >= 0) & (p <= 1))][0]}.")
-    points, shares = ecdf(values, weights)
-    place = np.searchsorted(shares, p - SLACK, side="left")
+    return inverse(*ecdf(values, weights), p)
+
+
+def inverse(points: Floats, shares: Floats, probabilities: ArrayLike) -> Floats:
+    """Return the smallest point whose cumulative share is at least p.
+
+    Parameters
+    ----------
+    points, shares : float64[k]
+        From `ecdf`.
+    probabilities : array_like of any shape
+        Between 0 and 1.
+
+    Returns
+    -------
+    float64 of the shape of `probabilities`
+        Each one of the points.
+
+    Examples
+    --------
+    >>> float(inverse(np.array([10.0, 20.0]), np.array([0.5, 1.0]), 0.6))
+    20.0
+    """
+    place = np.searchsorted(shares, np.asarray(probabilities, dtype=np.float64) - SLACK, side="left")
     return np.asarray(points[np.minimum(place, len(points) - 1)])
 
 
