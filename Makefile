@@ -6,6 +6,7 @@
 #   make test PYTHON=python3.12 VENV=.venv312
 
 VENV ?= .venv
+PEERS ?= .venv-peers
 WORKERS ?= 2
 SEEDS ?= 0,1,2
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,\
@@ -17,7 +18,7 @@ one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 pytest := $(one_thread) $(bin)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format docs bench-synthesis build clean
+.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -47,12 +48,15 @@ docs: $(VENV)/.docs ## build the documentation in docs/_build/html; a warning is
 bench-synthesis: $(VENV)/.dev ## score the synthesizer beside its noise floor (SEEDS=0,1,2)
 	$(one_thread) $(bin)/python -m benchmarks.synthesis --seeds $(SEEDS)
 
+bench-calibration: $(VENV)/.dev $(PEERS)/.made ## time calibration beside its public peers (BENCH="--quick")
+	$(one_thread) $(bin)/python -m benchmarks.calibration --peers $(PEERS) $(BENCH)
+
 build: $(VENV)/.core ## wheel and source archive in dist/
 	$(bin)/pip install --quiet build
 	$(bin)/python -m build
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .cache build dist docs/_build demo
+	rm -rf $(VENV) $(PEERS) .cache build dist docs/_build demo
 
 # ----------------------------------------------------------------- environments
 
@@ -77,3 +81,14 @@ $(VENV)/.dev: pyproject.toml | $(bin)/python
 $(VENV)/.docs: pyproject.toml | $(bin)/python
 	$(bin)/python -m pip install --quiet --editable ".[docs]"
 	@touch $@ $(VENV)/.core
+
+# The peers, each tried on its own: what cannot be installed is written down with the reason, and named in the tables.
+$(PEERS)/.made: benchmarks/calibration/peers.txt | $(bin)/python
+	$(bin)/python -m venv $(PEERS)
+	@: > $(PEERS)/missing.txt
+	@grep -v '^#' $< | while read -r package; do \
+		echo "peers: $$package"; \
+		$(PEERS)/bin/python -m pip install --quiet $$package "numpy<2" > $(PEERS)/pip.log 2>&1 || \
+			printf '%s\t%s\n' "$$package" "$$(grep -m1 ^ERROR $(PEERS)/pip.log)" | tee -a $(PEERS)/missing.txt; \
+	done
+	@touch $@

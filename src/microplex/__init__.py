@@ -1,7 +1,7 @@
-"""Conditional synthesis of survey microdata with exact likelihood.
+"""Conditional synthesis of survey microdata with exact likelihood, and weights that meet official totals.
 
-The names below are loaded when first used, so that `import microplex` costs nothing and none of them
-brings in a machine-learning framework: fitting alone needs one.
+The names below are loaded when first used, so that `import microplex` costs nothing and none of them brings in a
+machine-learning framework: fitting a Synthesizer alone needs one. Further errors are in `microplex.errors`.
 
 Examples
 --------
@@ -15,39 +15,37 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from microplex.datasets import SurveyDesign, draw_survey, make_population, official_totals
-    from microplex.errors import (
-        ColumnNotFoundError,
-        ConstraintError,
-        ConvergenceWarning,
-        DataError,
-        MicroplexError,
-        NotFittedError,
-        SchemaError,
-    )
+    from microplex.errors import ConvergenceWarning, InfeasibleTargetsError, MicroplexError
+    from microplex.reweighter import Reweighter, reweight
     from microplex.schema import Column, Schema
     from microplex.synthesizer import Synthesizer
+    from microplex.targets import Target, TargetSet
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Column",
-    "ColumnNotFoundError",
-    "ConstraintError",
     "ConvergenceWarning",
-    "DataError",
+    "InfeasibleTargetsError",
     "MicroplexError",
-    "NotFittedError",
+    "Reweighter",
     "Schema",
-    "SchemaError",
     "SurveyDesign",
     "Synthesizer",
+    "Target",
+    "TargetSet",
     "draw_survey",
     "make_population",
     "official_totals",
+    "reweight",
 ]
 
 _HOMES = {
     "Synthesizer": "synthesizer",
+    "Reweighter": "reweighter",
+    "reweight": "reweighter",
+    "Target": "targets",
+    "TargetSet": "targets",
     "Column": "schema",
     "Schema": "schema",
     "SurveyDesign": "datasets",

@@ -39,7 +39,15 @@ class ConstraintError(MicroplexError, ValueError):
 
 
 class InfeasibleTargetsError(MicroplexError, ValueError):
-    """No weights can meet the published totals."""
+    """No weights can meet the published totals.
+
+    Attributes
+    ----------
+    findings : tuple of str
+        All that stands in the way, a line each, where the message names only the first of them.
+    """
+
+    findings: tuple[str, ...] = ()
 
 
 class ModelFormatError(MicroplexError, ValueError):

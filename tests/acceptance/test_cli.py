@@ -123,7 +123,7 @@ def test_help_answers_at_once(tmp_path):
         start = time.perf_counter()
         done = shell("--help", cwd=tmp_path)
         times.append(time.perf_counter() - start)
-        assert all(word in done.stdout for word in ("synthesize", "inspect", "demo"))
+        assert all(word in done.stdout for word in ("synthesize", "reweight", "inspect", "demo"))
     assert min(times) < 2
 
 
@@ -186,6 +186,34 @@ def test_a_wrong_call_has_the_status_2(words):
     assert "Traceback" not in done.output
 
 
+def test_reweight_meets_the_totals_of_files(folder, tmp_path):
+    (tmp_path / "train.parquet").symlink_to(folder / "train.parquet")
+    (tmp_path / "totals.csv").write_text("state,variable,total\nCA,,500\nNY,,400\nTX,,450\n,wages,15000000\n")
+    words = ("--targets", "totals.csv", "--out", "weighted.csv", "--plot", "weighted.svg", "--report", "report.csv")
+    done = shell("reweight", "train.parquet", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Every target is met." in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 110
+    weighted = pd.read_csv(tmp_path / "weighted.csv")
+    sums = weighted.groupby("state")["weight"].sum()
+    np.testing.assert_allclose(sums[["CA", "NY", "TX"]], [500, 400, 450], rtol=1e-9)
+    assert weighted["weight"] @ weighted["wages"] == pytest.approx(15e6, rel=1e-9)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"train.parquet", "totals.csv", "weighted.csv", "weighted.svg", "report.csv"}
+
+
+def test_reweight_names_what_clashes_and_writes_nothing(folder, tmp_path):
+    (tmp_path / "totals.csv").write_text("state,total\nCA,500\nNY,400\nTX,450\n,1400\n")
+    done = shell(
+        "reweight", str(folder / "train.parquet"), "--targets", "totals.csv", "--out", "weighted.csv",
+        "--plot", "weighted.png", "--report", "report.csv", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "vs the sum of 3 states" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["totals.csv"]
+
+
 SMALL = ("--survey", 300, "--households", 200, *QUICK)
 
 
@@ -201,7 +229,8 @@ def test_the_demo_leaves_tables_and_a_model(demo):
     out, _ = demo
     pytest.importorskip("matplotlib")
     names = {"survey.parquet", "real.parquet", "synthetic.parquet", "comparison.parquet", "comparison.png", "model"}
-    assert {path.name for path in out.iterdir()} == names
+    weighted = {"targets.csv", "weights.parquet", "calibration.png"}
+    assert {path.name for path in out.iterdir()} == names | weighted
     real, synthetic = (pd.read_parquet(out / f"{name}.parquet") for name in ("real", "synthetic"))
     shared = ["person_id", "household_id", "relationship", "age", "state"]
     pd.testing.assert_frame_equal(synthetic[shared], real[shared])
@@ -226,6 +255,15 @@ def test_the_demo_compares_beside_the_floor(demo):
     floor = table[(table["table"] == "fresh real") & (table["statistic"] == "ks")]
     assert floor["value"].between(0, 0.3).all()
     assert {"wages", "total_income", "(all)", "employment"} <= set(table["variable"])
+
+
+def test_the_demo_weights_households_to_the_totals_that_it_leaves(demo):
+    out, said = demo
+    assert "Every target is met." in said
+    totals, weighted = pd.read_csv(out / "targets.csv"), pd.read_parquet(out / "weights.parquet")
+    rented = totals.loc[totals["name"] == "households | tenure=rented", "total"].item()
+    assert weighted.loc[weighted["tenure"] == "rented", "weight"].sum() == pytest.approx(rented, rel=1e-9)
+    assert "households | tenure=rented" in said
 
 
 def test_the_demo_without_matplotlib_says_what_to_install(demo, monkeypatch, capsys):

@@ -39,3 +39,11 @@ def test_importing_the_root_loads_nothing_heavy():
 )
 def test_no_framework_is_loaded_outside_training(statement):
     assert not packages_loaded_by(statement) & (FRAMEWORKS | {"matplotlib"})
+
+
+def test_reweighting_loads_no_framework():
+    statement = (
+        "import pandas as pd; from microplex import Reweighter; "
+        "Reweighter().fit(pd.DataFrame({'a': ['x', 'y'], 'weight': [1.0, 1.0]}), {'a': {'x': 2, 'y': 3}})"
+    )
+    assert not packages_loaded_by(statement) & (FRAMEWORKS | {"matplotlib"})

@@ -6,9 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microplex import ColumnNotFoundError, DataError, MicroplexError, NotFittedError, Schema, Synthesizer
+from microplex import MicroplexError, Schema, Synthesizer
 from microplex._estimator import clone
-from microplex.errors import ConstraintError, ModelFormatError, ParameterError, SchemaError
+from microplex.errors import (
+    ColumnNotFoundError,
+    ConstraintError,
+    DataError,
+    ModelFormatError,
+    NotFittedError,
+    ParameterError,
+    SchemaError,
+)
 
 TARGETS = ["wage", "bonus", "pay", "benefit", "owner"]
 CONDITIONS = ["age", "region"]

@@ -1,4 +1,4 @@
-"""The command line: ``microplex synthesize``, ``microplex inspect``, ``microplex demo``.
+"""The command line: ``microplex synthesize``, ``microplex reweight``, ``microplex inspect``, ``microplex demo``.
 
 Commands load what they need when they run, so that ``microplex --help`` answers at once.
 """
@@ -11,6 +11,7 @@ from microplex import __version__
 from microplex.cli.console import Commands, console
 from microplex.cli.demo import demo
 from microplex.cli.inspect import inspect_table
+from microplex.cli.reweight import reweight
 from microplex.cli.synthesize import synthesize
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("synthesize", no_args_is_help=True)(synthesize)
+app.command("reweight", no_args_is_help=True)(reweight)
 app.command("inspect", no_args_is_help=True)(inspect_table)
 app.command("demo")(demo)
 
@@ -40,4 +42,4 @@ def _main(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    """Synthetic survey microdata: learn the law of some columns given others, and generate from it."""
+    """Survey microdata: learn the law of some columns given others and generate from it; weight it to known totals."""

@@ -1,4 +1,4 @@
-"""``microplex demo``: the main job, end to end, on the simulated population."""
+"""``microplex demo``: the main jobs, end to end, on the simulated population."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONSTRAINTS = (
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for tables, picture and model.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and model.")] = Path("demo"),
     households: Annotated[int, typer.Option(min=10, help="New households to generate for.")] = 10_000,
     survey: Annotated[int, typer.Option(min=100, help="Households drawn for the survey, refusals included.")] = 7_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
@@ -40,7 +40,7 @@ def demo(
         int | None, typer.Option(min=0, help="Random orders of the targets to try.", show_default="by sample size")
     ] = None,
 ) -> None:
-    """Draw a survey from a simulated population, fit, generate for new households, compare.
+    """Draw a survey from a simulated population, fit, generate for new households, compare, weight to its totals.
 
     Every figure stands beside its noise floor: what fresh real households score when taken for synthetic.
     """
@@ -48,13 +48,15 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "synthetic.parquet", (".parquet",))
 
+    from microplex.cli.demo_totals import draw_unadjusted, show, totals_of, weigh
     from microplex.datasets import ALL_TARGETS, SurveyDesign, draw_survey, make_population
     from microplex.frames import write_table
 
     targets = [*ALL_TARGETS, "total_income"]
     _say("Drawing a population, a survey with refusals and missing answers, and new households", start)
     size = POPULATION * survey
-    sample = draw_survey(make_population(size, seed), SurveyDesign(n_households=survey), seed)
+    population = make_population(size, seed)
+    sample = draw_survey(population, SurveyDesign(n_households=survey), seed)
     train = adults(sample)
     real = adults(make_population(households, seed, first=size + 1))
     fresh = adults(make_population(households, seed, first=size + households + 1))
@@ -67,10 +69,14 @@ def demo(
     for name, table in (("survey", train), ("real", real), ("synthetic", synthetic)):
         write_table(table, out / f"{name}.parquet")
     synthesizer.save(out / "model")
+    unadjusted = draw_unadjusted(population, survey, seed)
+    totals = totals_of(population, unadjusted)
+    screen = console()
+    screen.print()
+    _say(f"Weighting {len(unadjusted.households):,} households to {len(totals):,} official totals\n", start)
+    show(weigh(unadjusted, totals, out))
     seconds = time.perf_counter() - start
-    console().print(
-        f"\nTables, picture and model are in {out}/. All took {seconds:.0f} s.", soft_wrap=True, markup=False
-    )
+    screen.print(f"\nTables, pictures and model are in {out}/. All took {seconds:.0f} s.", soft_wrap=True, markup=False)
 
 
 def adults(tables: Population | Survey) -> pd.DataFrame:

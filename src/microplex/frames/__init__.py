@@ -2,7 +2,7 @@
 
 from microplex.frames.building import Levelled, assign, build_frame, restore_values
 from microplex.frames.files import read_table, write_table
-from microplex.frames.kinds import Frame, check_frame, column_names, frame_kind, n_rows, select
+from microplex.frames.kinds import Frame, check_frame, column_names, frame_kind, keep_rows, n_rows, select
 from microplex.frames.reading import ColumnData, Level, read_column
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "check_frame",
     "column_names",
     "frame_kind",
+    "keep_rows",
     "n_rows",
     "read_column",
     "read_table",

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from microplex._validation import check_columns
 from microplex.errors import DataError
@@ -112,3 +114,26 @@ def select(frame: Frame, names: Sequence[str]) -> Frame:
     """
     check_columns(column_names(frame), names, "selected")
     return frame[list(names)] if frame_kind(frame) == "pandas" else frame.select(list(names))
+
+
+def keep_rows(frame: Frame, kept: NDArray[np.bool_]) -> Frame:
+    """Return the rows of a frame that are marked.
+
+    Parameters
+    ----------
+    frame : data frame of n rows
+    kept : bool[n]
+
+    Returns
+    -------
+    data frame
+        Of the same kind; a pandas index keeps its labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> keep_rows(pd.DataFrame({"a": [1, 2]}), np.array([False, True]))
+       a
+    1  2
+    """
+    return nw.from_native(frame, eager_only=True).filter(kept.tolist()).to_native()
