@@ -75,7 +75,7 @@ def _side(side: Sequence[Target], other: Target) -> str:
     if len(side) == 1:
         return _title(side[0])
     first = side[0]
-    same = {(target.variable, target.entity, target.where, tuple(target.by)) for target in side}
+    same = {(*_measure(target), tuple(target.by)) for target in side}
     if len(same) > 1:
         return _combination(side, np.ones(len(side)))
     fixed = {name: level for name, level in first.by.items() if all(t.by[name] == level for t in side)}
@@ -83,7 +83,7 @@ def _side(side: Sequence[Target], other: Target) -> str:
     cells = _plural(names[0]) if len(names) == 1 else "cells of " + " x ".join(names)
     text = f"the sum of {len(side)} {cells}"
     outside = [f"{name}={level}" for name, level in fixed.items() if other.by.get(name) != level]
-    if (first.variable, first.entity, first.where) != (other.variable, other.entity, other.where):
+    if _measure(first) != _measure(other):
         text += f" of {first.variable or first.entity or 'count'}" + (f" where {first.where}" if first.where else "")
     return text + (f" in {', '.join(outside)}" if outside else "")
 
@@ -102,6 +102,12 @@ def _title(target: Target) -> str:
     whole = target.statistic == "total" and not target.by and target.where is None
     generated = target.name == (target.variable or target.entity or "count")
     return f"nation {target.name}" if whole and generated else target.name
+
+
+def _measure(target: Target) -> tuple[str | None, ...]:
+    """Return what is counted or summed; a count of no named unit is one of households."""
+    counted = "households" if target.variable is None else None
+    return target.variable, target.entity or counted, target.where
 
 
 def _plural(word: str) -> str:
