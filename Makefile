@@ -23,7 +23,7 @@ pytest := $(one_thread) $(bin)/pytest -n $(WORKERS) --dist loadfile
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.plot ## draw a survey, fit, generate, compare; leaves tables and a picture in demo/
+demo: $(VENV)/.plot ## draw a survey, fit, generate, compare, reweight; leaves tables and pictures in demo/
 	$(bin)/microplex demo
 
 test: lint ## lint, then the fast tests and every docstring example
