@@ -1,0 +1,28 @@
+"""Judgement: measures of synthetic against real data. Frames in, records out; no measure sees a model.
+
+Examples
+--------
+>>> combine([10.0, 12.0], [1.0, 1.0], rule="rubin").estimate
+11.0
+"""
+
+from microplex.metrics.evaluate import evaluate
+from microplex.metrics.evaluation import Evaluation
+from microplex.metrics.inference import combine
+from microplex.metrics.pair import Pair, Variable, pair
+from microplex.metrics.record import GROUPS, Record, to_frame, undefined
+from microplex.metrics.utility import Regression
+
+__all__ = [
+    "GROUPS",
+    "Evaluation",
+    "Pair",
+    "Record",
+    "Regression",
+    "Variable",
+    "combine",
+    "evaluate",
+    "pair",
+    "to_frame",
+    "undefined",
+]
