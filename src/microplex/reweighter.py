@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,19 +19,27 @@ from microplex.calibration import (
     CalibrationResult,
     Distance,
     Problem,
-    calibrate,
     calibrate_replicates,
     thin,
     whole,
 )
-from microplex.errors import ConvergenceWarning, DataError, InfeasibleTargetsError, ParameterError
+from microplex.errors import DataError, InfeasibleTargetsError, ParameterError
 from microplex.frames import Frame, assign, column_names, keep_rows, n_rows, read_column
 from microplex.survey import Replicates
-from microplex.targets import ReweightResult, TargetDesign, Targets, build_design, frontier, outcome, protected
+from microplex.targets import (
+    TargetDesign,
+    Targets,
+    build_design,
+    frontier,
+    judge,
+    outcome,
+    protected,
+    solve_targets,
+    with_denominators,
+)
+from microplex.targets.solving import late, own_errors
 
 Floats = NDArray[np.float64]
-
-_SHOWN = 20
 
 
 class Reweighter(BaseEstimator):
@@ -46,7 +53,8 @@ class Reweighter(BaseEstimator):
     ----------
     sparsity : {"l0", "l1", "l2"}, optional
         None keeps every record. "l0" keeps few: about `n_records` of them with totals still exact, or without it the
-        fewest that are found. "l1" changes few base weights, by a linear programme. "l2" is the chi-square distance.
+        fewest that are found. "l1" changes few base weights, by a linear programme. "l2" is the chi-square distance,
+        whatever the method.
     method : {"raking", "linear", "logit"}
         Distance: entropy, chi-square (generalised regression) or logit.
     bounds : tuple of float
@@ -152,6 +160,8 @@ class Reweighter(BaseEstimator):
             If data, targets or parameters are wrong; nothing is learned.
         """
         self._check_parameters()
+        if not isinstance(weight_col, (str, type(None))):
+            raise ParameterError(f"weight_col must be the name of a column, or None; got {weight_col!r}.")
         built = build_design(
             frame,
             targets,
@@ -162,19 +172,21 @@ class Reweighter(BaseEstimator):
             crosswalk=crosswalk,
             on_infeasible="raise" if self.on_infeasible == "raise" else "keep",
         )
-        problem = self._problem_of(built)
-        dense = calibrate(problem, self._method, self.bounds)
-        self._judge(outcome(built, dense, self.get_params()))
-        repeated = self._replicated(frame, problem, dense, replicates)
-        held = self._held(frame, problem, dense)
+        problem, dense = solve_targets(built, self._method, self.bounds, self.tolerance)
+        judge([outcome(built, dense, self.get_params() | {"integer": False})], self.on_infeasible)
+        repeated = self._replicated(frame, built, problem, dense, replicates)
+        held = self._held(frame, built, problem, dense)
         found = self._thinned(held, problem, dense)
         if self.integer:
-            found = whole(problem, found, self.seed)
-        self.result_ = outcome(built, found, self.get_params())
-        self.weights_, self.diagnostics_ = self.result_.weights, self.result_.diagnostics
+            found = found.reweighted(problem, whole(held, found.weights, self.seed), missed="rounded")
+        result = outcome(built, found, self.get_params(), dense)
+        if dense.feasible:
+            judge([result], self.on_infeasible)
+        self.result_ = result
+        self.weights_, self.diagnostics_ = result.weights, result.diagnostics
         self.replicate_weights_ = repeated
         self._solved = problem, dense, held
-        self._weight_col, self._rows = weight_col or "weight", _fingerprint(frame, weight_col, id_col)
+        self._weight_col, self._rows = weight_col or "weight", _fingerprint(frame, built, weight_col, id_col)
         return self
 
     def transform(self, frame: Frame, drop_zero: bool = False) -> Frame:
@@ -263,8 +275,14 @@ class Reweighter(BaseEstimator):
         distance = Distance.of(self._method, self.bounds)
         if not (isinstance(self.tolerance, Real) and np.isfinite(self.tolerance) and self.tolerance >= 0):
             raise ParameterError(f"tolerance must be a relative error of at least 0; got {self.tolerance!r}.")
+        if not isinstance(self.integer, (bool, np.bool_)):
+            raise ParameterError(f"integer must be True or False; got {self.integer!r}.")
         if self.n_records is not None and self.sparsity != "l0":
             raise ParameterError(f"n_records needs sparsity='l0'; sparsity is {self.sparsity!r}.")
+        if isinstance(self.n_records, bool) or not isinstance(self.n_records, (Integral, type(None))):
+            raise ParameterError(f"n_records must be a whole number; got {self.n_records!r}.")
+        if self.sparsity == "l2" and self.method == "logit":
+            raise ParameterError("sparsity='l2' is the chi-square distance; it takes no method 'logit'.")
         if self.protect is not None and self.sparsity not in ("l0", "l1"):
             raise ParameterError(f"protect needs sparsity 'l0' or 'l1'; sparsity is {self.sparsity!r}.")
         if self.sparsity == "l0" and (distance.lower > 0 or np.isfinite(distance.upper)):
@@ -272,52 +290,43 @@ class Reweighter(BaseEstimator):
         if (self.sparsity in ("l0", "l1") or self.integer) and distance.lower < 0:
             raise ParameterError("sparse and whole weights are not negative; raise the lower bound to 0.")
 
-    def _problem_of(self, built: TargetDesign) -> Problem:
-        tolerance = np.maximum(built.tolerance, self.tolerance)
-        return Problem(built.design, built.base, built.totals, built.scale, tolerance, built.importance)
-
-    def _judge(self, result: ReweightResult) -> None:
-        """Raise, or warn, when targets are missed."""
-        if result.feasible:
-            return
-        told = "\n".join(f"- {line}" for line in result.findings[:_SHOWN])
-        more = len(result.findings) - _SHOWN
-        told += f"\n- and {more} more" if more > 0 else ""
-        if self.on_infeasible == "raise":
-            error = InfeasibleTargetsError(
-                f"the targets cannot all be met:\n{told}\nCorrect them, give tolerances, or accept the nearest weights "
-                "with on_infeasible='relax'."
-            )
-            error.findings = result.findings
-            raise error
-        warnings.warn(f"the targets are met only in part:\n{told}", ConvergenceWarning, stacklevel=3)
-
-    def _held(self, frame: Frame, problem: Problem, dense: CalibrationResult) -> Problem:
-        """Return what selection must keep: the targets, where they clash their compromise, and protected cells."""
+    def _held(self, frame: Frame, built: TargetDesign, problem: Problem, dense: CalibrationResult) -> Problem:
+        """Return what selection and rounding must keep: the targets, where they clash their compromise, and more."""
         held = problem if dense.feasible else replace(problem, totals=problem.design @ dense.weights)
+        held = with_denominators(held, built, dense.weights)
         return held if self.protect is None else protected(held, frame, self.protect, dense.weights)
 
     def _thinned(self, held: Problem, problem: Problem, dense: CalibrationResult) -> CalibrationResult:
         if self.sparsity in (None, "l2") or (not dense.feasible and self.sparsity == "l1"):
             return dense
-        return dense.reweighted(problem, thin(held, dense, self.sparsity, self.bounds, self.n_records, self.seed))
+        distance = Distance.of(self._method, self.bounds)
+        bounds = (distance.lower, distance.upper)
+        return dense.reweighted(problem, thin(held, dense, self.sparsity, bounds, self.n_records, self.seed))
 
     def _replicated(
-        self, frame: Frame, problem: Problem, dense: CalibrationResult, replicates: Replicates | Sequence[str] | None
+        self,
+        frame: Frame,
+        built: TargetDesign,
+        problem: Problem,
+        dense: CalibrationResult,
+        replicates: Replicates | Sequence[str] | None,
     ) -> Floats | None:
         if replicates is None:
             return None
         if self.sparsity in ("l0", "l1") or self.integer or not dense.feasible:
             raise ParameterError("replicates are calibrated only where all totals are met and every record is kept.")
-        if isinstance(replicates, Replicates):
-            base = replicates.weights
-        else:
-            check_columns(column_names(frame), list(replicates), "replicate weight")
-            for name in replicates:
-                if read_column(frame, name).values is None:
-                    raise DataError(f"replicate weights {name!r} must be a column of numbers.")
-            base = np.stack([_values_of(frame, name) for name in replicates])
-        return calibrate_replicates(problem, dense, base, self._method, self.bounds)
+        base = replicates.weights if isinstance(replicates, Replicates) else _replicate_columns(frame, replicates)
+        found = calibrate_replicates(problem, dense, base, self._method, self.bounds)
+        allowed = np.maximum(built.tolerance, self.tolerance)
+        for number, own in enumerate(found):
+            missed = np.flatnonzero(late(*own_errors(built, own), allowed))
+            if len(missed):
+                raise InfeasibleTargetsError(
+                    f"replicate {number} misses {len(missed)} of {len(allowed)} targets, such as "
+                    f"{built.names[missed[0]]!r}: too few of its records bear on them. Widen tolerances or bounds, or "
+                    "use replicates that drop fewer records."
+                )
+        return found
 
 
 def reweight(frame: Frame, targets: Targets, weight_col: str | None = "weight", **options: Any) -> Frame:
@@ -347,9 +356,20 @@ def reweight(frame: Frame, targets: Targets, weight_col: str | None = "weight", 
     return Reweighter(**own).fit_transform(frame, targets, weight_col, **options)
 
 
-def _fingerprint(frame: Frame, weight_col: str | None, id_col: str) -> dict[str, NDArray[Any]]:
-    """Return the columns that tell rows apart: the base weights and, where there is one, the key."""
-    names = [name for name in (weight_col, id_col) if name is not None and name in column_names(frame)]
+def _replicate_columns(frame: Frame, names: object) -> Floats:
+    if isinstance(names, str) or not isinstance(names, Sequence) or not names:
+        raise ParameterError(f"replicates must be Replicates(weights, scale) or a list of columns; got {names!r:.80}.")
+    check_columns(column_names(frame), list(names), "replicate weight")
+    for name in names:
+        if read_column(frame, name).values is None:
+            raise DataError(f"replicate weights {name!r} must be a column of numbers.")
+    return np.stack([_values_of(frame, name) for name in names])
+
+
+def _fingerprint(frame: Frame, built: TargetDesign, weight_col: str | None, id_col: str) -> dict[str, NDArray[Any]]:
+    """Return the columns that tell rows apart: base weights, key, and all that the targets use."""
+    used = [weight_col, id_col, *(name for target in built.targets for name in target.columns)]
+    names = dict.fromkeys(name for name in used if name is not None and name in column_names(frame))
     return {name: _values_of(frame, name) for name in names}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from microplex.areas.cells import Cells, ranges
 from microplex.areas.measures import Measures
-from microplex.calibration import CalibrationResult, Problem, calibrate
-from microplex.targets import ReweightResult, TargetDesign, TargetSet, outcome
+from microplex.calibration import CalibrationResult, Problem
+from microplex.targets import ReweightResult, TargetDesign, TargetSet, outcome, solve_targets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -127,15 +127,9 @@ def solve_block(
     """Calibrate the clones of a block."""
     system = block.system
     inhabited = bool(system.base.any())
-    problem = Problem(
-        system.design,
-        system.base if inhabited else np.ones(len(system.base)),
-        system.totals,
-        system.scale,
-        np.maximum(system.tolerance, tolerance),
-        system.importance,
-    )
-    found = calibrate(problem, method, bounds)
+    if not inhabited:
+        system = replace(system, base=np.ones(len(system.base)))
+    problem, found = solve_targets(system, method, bounds, tolerance)
     return problem, found if inhabited else found.reweighted(problem, np.zeros(len(system.base)))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -20,14 +20,13 @@ from microplex.areas.measures import REGION, Measures, Tables, collapse, measure
 from microplex.areas.result import AreaWeights, Keys, read_ids
 from microplex.areas.rounding import share_out, whole_block
 from microplex.calibration import METHODS, Distance
-from microplex.errors import ConvergenceWarning, InfeasibleTargetsError, ParameterError
+from microplex.errors import ParameterError
 from microplex.frames import Frame, check_frame, frame_kind
-from microplex.targets import ReweightResult, Targets, TargetSet
+from microplex.targets import ReweightResult, Targets, TargetSet, judge
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_SHOWN = 20
 _BATCH = 800  # targets that are solved together where they share no area
 
 
@@ -133,7 +132,7 @@ def calibrate_areas(
     cells = make_cells(geography, homes, measures, merge=not integer)
     task = _Task(geography, measures, patterns, cells, method, bounds, tolerance, integer, seed)
     solved = list(task.solve_all(progress))
-    _judge([part.result for part in solved], on_infeasible)
+    judge([part.result for part in solved], on_infeasible)
     weights = _gathered(solved, patterns, cells)
     return AreaWeights(
         zones=geography.zones,
@@ -199,7 +198,12 @@ class _Task:
         if self.integer:
             zones = [self.geography.zones[cell] for cell in block.cells]
             found = whole_block(block, problem, dense, zones, self.seed)
-        settings = {"method": self.method, "bounds": self.bounds, "tolerance": self.tolerance}
+        settings = {
+            "method": self.method,
+            "bounds": self.bounds,
+            "tolerance": self.tolerance,
+            "integer": self.integer,
+        }
         return _Solved(block, certify(block, dense, found, settings))
 
 
@@ -262,21 +266,6 @@ def _factors(weights: sp.csr_array, patterns: Patterns, cells: Cells) -> sp.csr_
     return sp.csr_array((weights * inverse[:, None]).tocsr() @ spread)
 
 
-def _judge(results: list[ReweightResult], on_infeasible: str) -> None:
-    """Raise, or warn, when targets are missed."""
-    findings = [line for result in results for line in result.findings]
-    if not findings:
-        return
-    told = "\n".join(f"- {line}" for line in findings[:_SHOWN])
-    told += f"\n- and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
-    if on_infeasible == "raise":
-        raise InfeasibleTargetsError(
-            f"the targets cannot all be met:\n{told}\nCorrect them, give tolerances, or accept the nearest weights "
-            "with on_infeasible='relax'."
-        )
-    warnings.warn(f"the targets are met only in part:\n{told}", ConvergenceWarning, stacklevel=3)
-
-
 def _check(
     method: str, bounds: tuple[float, float], tolerance: float, on_infeasible: str, seed: int, integer: bool
 ) -> None:
@@ -284,7 +273,7 @@ def _check(
     check_choice(on_infeasible, ("raise", "relax"), "on_infeasible")
     check_seed(seed)
     distance = Distance.of(method, bounds)
-    if not (np.isfinite(tolerance) and tolerance >= 0):
+    if not (isinstance(tolerance, Real) and np.isfinite(tolerance) and tolerance >= 0):
         raise ParameterError(f"tolerance must be a relative error of at least 0; got {tolerance!r}.")
     if integer and distance.lower < 0:
         raise ParameterError("whole weights are not negative; raise the lower bound to 0.")

@@ -159,9 +159,7 @@ def _settled(problem: Problem, distance: Distance) -> tuple[Bools, Bools]:
     free = problem.base > 0
     settled = np.zeros(len(problem.totals), dtype=bool)
     wanted = (problem.totals == 0) & (problem.tolerance == 0)
-    if distance.lower < 0 or not wanted.any():
-        return free, settled
-    if distance.lower > 0:
+    if distance.lower != 0 or not wanted.any():
         return free, settled
     rows = np.flatnonzero(wanted)
     part = sp.csr_array(problem.design[rows])
@@ -177,8 +175,7 @@ def _settled(problem: Problem, distance: Distance) -> tuple[Bools, Bools]:
 def _extremes(design: sp.csr_array, free: Bools) -> tuple[Floats, Floats]:
     """Return the smallest and largest sums that one unit of weight on each free record would add, by sign."""
     weights = free.astype(np.float64)
-    negative = design.minimum(0.0) if hasattr(design, "minimum") else design
-    low: Floats = negative @ weights
+    low: Floats = design.minimum(0.0) @ weights
     return low, design @ weights - low
 
 

@@ -73,11 +73,12 @@ def calibrate_replicates(
         shares = np.bincount(ready.pattern[held], own[held], minlength=len(ready.shares)) / mass
         diagonal = ready.normal.values(shares)[ready.plan.diagonal]
         mine = replace(ready, shares=shares, diagonal=diagonal)
-        found = with_bands(
-            mine, problem, totals, ready.active & (diagonal > 0), distance, hard_slack(problem, mine), start
-        )
+        active, hard = ready.active & (diagonal > 0), hard_slack(problem, mine)
+        found = with_bands(mine, problem, totals, active, distance, hard, start)
+        if not found.solved:
+            found = with_bands(mine, problem, totals, active, distance, hard, None)
         weights[number] = own * np.append(found.ratio, 0.0)[ready.pattern]
-        late = np.abs(problem.errors(weights[number])) > problem.tolerance + MET
+        late = ~(np.abs(problem.errors(weights[number])) <= problem.tolerance + MET)
         if late.any():
             raise InfeasibleTargetsError(
                 f"replicate {number} misses {int(late.sum())} of {len(late)} targets, the first of them number "

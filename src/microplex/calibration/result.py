@@ -81,8 +81,8 @@ class CalibrationResult:
 
     @property
     def n_records(self) -> int:
-        """Records with positive weight."""
-        return int((self.weights > 0).sum())
+        """Records with weight."""
+        return int((self.weights != 0).sum())
 
     @property
     def ess(self) -> float:
@@ -128,7 +128,7 @@ class CalibrationResult:
         """
         errors = problem.errors(weights)
         size = np.abs(errors)
-        late = size > problem.tolerance + MET
+        late = ~(size <= problem.tolerance + MET)
         judged = np.where(late, missed, np.where(size > MET, "within tolerance", "met"))
         status = tuple(
             str(new) if old in _OPEN or (late_here and old == "redundant") else old

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from microplex.calibration.distances import Distance
+from microplex.calibration.presolve import presolve
 from microplex.calibration.problem import Problem
 from microplex.calibration.result import CalibrationResult
 from microplex.calibration.sparse import fewest_changes, fewest_records
@@ -14,6 +18,7 @@ from microplex.errors import ParameterError
 Floats = NDArray[np.float64]
 
 SPARSITIES = ("l0", "l1", "l2")
+_LARGEST = 2.0**53
 _CANDIDATES, _AT_LEAST = 10, 2000  # records an l0 search within tolerances looks at: times the rank, and at least
 
 
@@ -64,11 +69,13 @@ def thin(
     """
     if sparsity in (None, "l2"):
         return dense.weights
-    held = np.diff(problem.design.indptr) > 0
-    held[: len(dense.status)] &= np.array([status != "redundant" for status in dense.status])
+    held = presolve(problem, Distance.of("raking", (0.0, np.inf))).active
+    zero = (problem.totals == 0) & (problem.tolerance == 0) & (np.diff(problem.design.indptr) > 0)
     if sparsity == "l1":
-        return fewest_changes(problem, bounds, held)
-    needed = dense.rank + len(held) - len(dense.status)
+        return fewest_changes(problem, bounds, held | zero)
+    exact = replace(problem, tolerance=np.zeros_like(problem.tolerance))
+    banded = bool((problem.tolerance > 0).any())
+    needed = int(presolve(exact, Distance.of("raking", (0.0, np.inf))).active.sum() if banded else held.sum())
     if n_records is not None:
         if not needed <= n_records <= dense.n_records:
             raise ParameterError(
@@ -77,34 +84,38 @@ def thin(
             )
         return choose_records(problem.design, dense.weights, n_records, seed)
     smallest = minimal_support(problem.design, dense.weights, seed)
-    if not (problem.tolerance > 0).any():
+    if not banded:
         return smallest
     candidates = min(dense.n_records, max(_CANDIDATES * needed, _AT_LEAST))
     pool = choose_records(problem.design, dense.weights, candidates, seed) + smallest
-    fewer = fewest_records(problem, pool, held)
+    fewer = fewest_records(problem, pool, held | zero)
     return fewer if (fewer > 0).sum() < (smallest > 0).sum() else smallest
 
 
-def whole(problem: Problem, found: CalibrationResult, seed: int = 0) -> CalibrationResult:
-    """Round the weights to whole numbers, the totals kept as closely as arithmetic allows.
+def whole(problem: Problem, weights: Floats, seed: int = 0) -> Floats:
+    """Round weights to whole numbers, the totals kept as closely as arithmetic allows.
 
     Parameters
     ----------
     problem : Problem
-    found : CalibrationResult
+    weights : float64[n]
     seed : int
 
     Returns
     -------
-    CalibrationResult
-        Targets that rounding moved off their total have the status "rounded".
+    float64[n]
+
+    Raises
+    ------
+    ParameterError
+        If a weight is so large that floating-point numbers there are no longer all whole numbers (2^53).
 
     Examples
     --------
-    >>> from microplex.calibration import calibrate
     >>> problem = Problem.of(np.ones((1, 4)), base=np.ones(4), totals=[6.0])
-    >>> sorted(whole(problem, calibrate(problem)).weights.tolist())
+    >>> sorted(whole(problem, np.full(4, 1.5)).tolist())
     [1.0, 1.0, 2.0, 2.0]
     """
-    weights = integerise(problem.design, found.weights, seed, problem.importance).astype(np.float64)
-    return found.reweighted(problem, weights, missed="rounded")
+    if weights.max(initial=0.0) >= _LARGEST:
+        raise ParameterError(f"whole weights must be less than 2^53; the largest weight is {weights.max():.4g}.")
+    return integerise(problem.design, weights, seed, problem.importance).astype(np.float64)

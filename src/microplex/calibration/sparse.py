@@ -60,7 +60,7 @@ def fewest_changes(problem: Problem, bounds: tuple[float, float], active: Bools)
     mass = d / d.sum()
     limits = [(0.0, upper - 1)] * len(held) + [(0.0, 1 - lower)] * len(held)
     found = _programme(np.concatenate([mass, mass]), change, goal, limits, problem.tolerance[active])
-    moved = found[: len(held)] - found[len(held) : 2 * len(held)]
+    moved = np.clip(found[: len(held)] - found[len(held) : 2 * len(held)], lower - 1, upper - 1)
     weights = problem.base.copy()
     weights[held] = d * (1 + moved)
     loose = np.zeros(len(weights), dtype=bool)

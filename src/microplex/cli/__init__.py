@@ -1,4 +1,4 @@
-"""The command line: ``microplex synthesize``, ``microplex reweight``, ``microplex inspect``, ``microplex demo``.
+"""The command line: ``microplex synthesize``, ``reweight``, ``report``, ``inspect`` and ``demo``.
 
 Commands load what they need when they run, so that ``microplex --help`` answers at once.
 """
@@ -11,6 +11,7 @@ from microplex import __version__
 from microplex.cli.console import Commands, console
 from microplex.cli.demo import demo
 from microplex.cli.inspect import inspect_table
+from microplex.cli.report import report
 from microplex.cli.reweight import reweight
 from microplex.cli.synthesize import synthesize
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("synthesize", no_args_is_help=True)(synthesize)
 app.command("reweight", no_args_is_help=True)(reweight)
+app.command("report", no_args_is_help=True)(report)
 app.command("inspect", no_args_is_help=True)(inspect_table)
 app.command("demo")(demo)
 

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 
+_NEAR = 1e-12  # of a mean: this far beyond the records it is rounding
+
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
@@ -69,7 +71,8 @@ def raise_impossible(verdict: Verdict) -> None:
         else:
             cell = verdict.rows.support.indptr[j + 1] - verdict.rows.support.indptr[j]
             touched = verdict.rows.design.indptr[j + 1] - verdict.rows.design.indptr[j]
-            one_sided = target.statistic != "share" and cell == touched and (low[j] > 0 or high[j] < 0)
+            near = _NEAR * abs(target.total)
+            one_sided = target.statistic != "share" and cell == touched and (low[j] > near or high[j] < -near)
             side = "above" if (low[j] > 0) != (target.statistic == "quantile") else "at or below"
             problem = f"every one of its {cell} records lies {side} {target.total:.10g}." if one_sided else ""
         if problem:

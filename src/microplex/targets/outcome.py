@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microplex.calibration import CalibrationResult, Unreachable
+from microplex.calibration import MET, CalibrationResult, Unreachable
+from microplex.errors import ConvergenceWarning, InfeasibleTargetsError
 from microplex.targets.design import TargetDesign
+from microplex.targets.solving import late, own_errors
 from microplex.targets.vanished import vanished
 from microplex.targets.words import describe_dependency
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
-_SHOWN = 12
+_SHOWN = 12  # targets of a clash that has no shorter reason
+_TOLD = 20  # findings in an error message
+_OPEN = ("met", "within tolerance", "relaxed", "rounded")
+_CAUSES = ("contradicts", "out of reach", "no support")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +128,16 @@ class ReweightResult:
             f"before {np.abs(found.before).max(initial=0.0):.2g} and {np.abs(found.before).mean():.2g}.",
             f"{found.n_records:,} of {len(self.weights):,} records have weight; effective sample size "
             f"{found.ess:,.0f}, design effect {found.design_effect:.3g}.",
-            f"Ratio of calibrated to base weights: {low:.3g} to {high:.3g}. "
-            f"{found.iterations} iterations, optimality residual {found.kkt:.1g}.",
+            f"Ratio of calibrated to base weights: {low:.3g} to {high:.3g}. " + self._solved(),
         ]
         return "\n".join([*lines, *(f"- {line}" for line in self.findings)])
+
+    def _solved(self) -> str:
+        """Say how good the optimum is, of weights that are one."""
+        found = self.calibration
+        steps = f"{found.iterations} iterations"
+        chosen = self.settings.get("sparsity") in ("l0", "l1") or self.settings.get("integer")
+        return f"{steps}." if chosen else f"{steps}, optimality residual {found.kkt:.1g}."
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw targets before and after, and the ratios of the weights.
@@ -164,10 +178,7 @@ def outcome(
     -------
     ReweightResult
     """
-    void = dict(vanished(built, dense or found))
-    if void:
-        status = tuple("out of reach" if j in void else old for j, old in enumerate(found.status))
-        found = replace(found, status=status, feasible=False, proof=found.proof or "unreachable")
+    found, void = _certified(built, found, dense or found, settings)
     m = len(built.names)
     table = pd.DataFrame(
         {
@@ -176,7 +187,7 @@ def outcome(
             "before": built.achieved(built.base),
             "after": built.achieved(found.weights),
             "error": found.errors[:m],
-            "tolerance": found_tolerance(built, settings),
+            "tolerance": _allowed(built, settings),
             "support": built.support,
             "multiplier": found.multipliers[:m],
             "status": found.status[:m],
@@ -185,10 +196,81 @@ def outcome(
     return ReweightResult(found.weights, found.base, table, found, _findings(built, found, void), settings)
 
 
-def found_tolerance(built: TargetDesign, settings: dict[str, object]) -> Floats:
+def judge(results: Sequence[ReweightResult], on_infeasible: str) -> None:
+    """Raise, or warn, when targets are missed.
+
+    Parameters
+    ----------
+    results : sequence of ReweightResult
+    on_infeasible : {"raise", "relax"}
+
+    Raises
+    ------
+    InfeasibleTargetsError
+        With all findings.
+
+    Warns
+    -----
+    ConvergenceWarning
+        With "relax".
+    """
+    if all(result.feasible for result in results):
+        return
+    findings = tuple(line for result in results if not result.feasible for line in result.findings)
+    told = "\n".join(f"- {line}" for line in findings[:_TOLD])
+    told += f"\n- and {len(findings) - _TOLD} more" if len(findings) > _TOLD else ""
+    if on_infeasible == "raise":
+        error = InfeasibleTargetsError(
+            f"the targets cannot all be met:\n{told}\nCorrect them, give tolerances, or accept the nearest weights "
+            "with on_infeasible='relax'."
+        )
+        error.findings = findings
+        raise error
+    warnings.warn(f"the targets are met only in part:\n{told}", ConvergenceWarning, stacklevel=4)
+
+
+def _allowed(built: TargetDesign, settings: dict[str, object]) -> Floats:
     """Return the tolerance of each target: its own, or the general one where that is wider."""
     general = settings.get("tolerance", 0.0)
     return np.maximum(built.tolerance, float(general) if isinstance(general, (int, float)) else 0.0)
+
+
+def _certified(
+    built: TargetDesign, found: CalibrationResult, dense: CalibrationResult, settings: dict[str, object]
+) -> tuple[CalibrationResult, dict[int, str]]:
+    """Judge every figure in its own unit, whatever the solver said."""
+    m = len(built.names)
+    errors, rounding = own_errors(built, found.weights)
+    allowed = _allowed(built, settings)
+    void = dict(vanished(built, dense))
+    empty = _emptied(built, dense)
+    for k in np.flatnonzero(np.isnan(errors) & ~empty):
+        void.setdefault(int(k), f"{built.names[k]}: nobody is left to have it, so that it is not defined.")
+    missed = late(errors, rounding, allowed) & ~empty
+    rounded = bool(settings.get("integer")) and dense.feasible
+    status = list(found.status)
+    for j in range(m):
+        if j in void or empty[j]:
+            status[j] = "out of reach" if j in void else "no support"
+        elif missed[j]:
+            status[j] = status[j] if status[j] in _CAUSES else "rounded" if rounded else "relaxed"
+        elif status[j] in _OPEN or (status[j] == "no support" and built.support[j] > 0):
+            status[j] = "within tolerance" if abs(errors[j]) > MET + rounding[j] else "met"
+    feasible = not void and not any(missed[j] and status[j] != "rounded" for j in range(m))
+    shown = np.where(np.isnan(errors), found.errors[:m], errors)
+    whole = np.concatenate([shown, found.errors[m:]])
+    proof = found.proof or ("unreachable" if void else None)
+    return replace(found, status=tuple(status), errors=whole, feasible=feasible, proof=proof), void
+
+
+def _emptied(built: TargetDesign, dense: CalibrationResult) -> Bools:
+    """Say which means and ratios are of cells that totals of zero ask to be empty."""
+    asked = ((built.denominator_of < 0) & (built.totals == 0)).any()
+    empty = np.zeros(len(built.names), dtype=bool)
+    if asked and len(ratio := np.flatnonzero(built.denominator_of >= 0)):
+        below = built.denominators @ dense.weights
+        empty[ratio] = below[built.denominator_of[ratio].astype(np.int64)] == 0
+    return empty
 
 
 def _findings(built: TargetDesign, found: CalibrationResult, void: dict[int, str]) -> tuple[str, ...]:
@@ -203,12 +285,16 @@ def _findings(built: TargetDesign, found: CalibrationResult, void: dict[int, str
         if item.contradicts and item.target < m and (item.others < m).all()
     ]
     if not lines:
-        missed = [j for j in range(m) if found.status[j] == "relaxed"]
+        missed = [j for j in range(m) if found.status[j] in ("relaxed", *_CAUSES)]
         missed.sort(key=lambda j: -abs(found.errors[j]))
         proven = "no weights meet all targets at once" if found.proof else "the solver found no weights that meet all"
         lines = [f"{proven}; the nearest weights miss {len(missed)} of them, these most:"]
-        lines += [f"{built.names[j]}: {found.errors[j]:+.2%}" for j in missed[:_SHOWN]]
+        lines += [f"{built.names[j]}: {_percent(found.errors[j])}" for j in missed[:_SHOWN]]
     return tuple(lines)
+
+
+def _percent(error: float) -> str:
+    return f"{error:+.2%}" if abs(error) < 100 else f"{error:+.3g} times"
 
 
 def _out_of_reach(built: TargetDesign, item: Unreachable) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from microplex._validation import check_choice
 from microplex.errors import ParameterError
 from microplex.frames import Level
-from microplex.targets.grammar import parse_filter
+from microplex.targets.grammar import columns_of, parse_filter
 
 STATISTICS = ("total", "mean", "ratio", "share", "quantile")
 ENTITIES = ("households", "tax_units", "persons")
@@ -115,6 +115,13 @@ class Target:
     def __hash__(self) -> int:
         """Hash the definition and the figure."""
         return hash((self.key, self.total, self.name))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns it uses."""
+        used = [*self.by, self.variable, self.denominator]
+        used += [] if self.where is None else [column.name for column in columns_of(parse_filter(self.where))]
+        return tuple(dict.fromkeys(name for name in used if name is not None))
 
     @classmethod
     def mean(cls, value: float, variable: str, **fields: Any) -> Target:

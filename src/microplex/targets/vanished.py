@@ -9,6 +9,7 @@ import numpy as np
 from microplex.calibration import CalibrationResult
 from microplex.targets.design import TargetDesign
 
+_NEAR = 1e-12  # of a mean: this far beyond the records it is rounding
 _GONE = 1e-6  # share of its base weight below which a cell is taken for empty
 
 
@@ -42,14 +43,15 @@ def vanished(built: TargetDesign, found: CalibrationResult) -> Iterator[tuple[in
     left = np.abs(built.denominators @ found.weights)
     gone = left < _GONE * min(1.0, given) * np.abs(built.denominators @ found.base)
     if ((built.denominator_of < 0) & (built.totals == 0)).any():
-        gone &= left > 0  # a total of zero may ask for just that
+        gone &= left > 0  # a total of zero may ask for just that; see `outcome`
     for j in np.flatnonzero(built.denominator_of >= 0):
         name, figure = built.names[j], built.targets[int(j)].total
-        row = built.design[[j]]
+        row, near = built.design[[j]], _NEAR * abs(figure)
         cell = built.denominators[[built.denominator_of[j]]]
         if not built.support[j]:
-            yield int(j), f"{name}: no record bears on it."
-        elif row.nnz >= cell.nnz and (row.data.min() > 0 or row.data.max() < 0):
+            if figure != 0:
+                yield int(j), f"{name}: no record bears on it."
+        elif row.nnz >= cell.nnz and (row.data.min() > near or row.data.max() < -near):
             yield (
                 int(j),
                 f"{name}: no weights give {figure:,.6g}; all {built.support[j]} records that bear on it lie on one "

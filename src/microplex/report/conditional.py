@@ -1,0 +1,154 @@
+"""Panels of targets by the conditions: means and shares in the cells of the real and the synthetic table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microplex.errors import DataError
+from microplex.metrics import Pair
+from microplex.metrics.cells import Cells, cell_means, condition_cells
+from microplex.metrics.evaluation import Evaluation
+from microplex.report.drawing import FAINT, REAL, SYNTHETIC, clipped, percent, picture, short
+from microplex.report.markup import figure, paragraph, text
+
+Floats = NDArray[np.float64]
+
+MOST = 18  # panels
+_LONGEST = 20  # characters of a cell's label
+
+
+@dataclass(frozen=True, eq=False)
+class _Panel:
+    """Real and synthetic figures of a target by cell."""
+
+    target: str
+    condition: str
+    cells: tuple[str, ...]
+    figures: tuple[tuple[str, Floats, Floats], ...]  # what it is, real, synthetic
+
+
+def conditional_panel(both: Pair, conditions: Sequence[str], targets: Sequence[str], evaluation: Evaluation) -> str:
+    """Return panels of the targets by each condition, those furthest beyond their floor first.
+
+    Parameters
+    ----------
+    both : Pair
+    conditions, targets : sequence of str
+    evaluation : Evaluation
+        Gives the order.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    if not conditions:
+        return paragraph("No condition variables were named, so nothing was compared within cells.", "note")
+    cells = {name: condition_cells(both, [name]) for name in conditions}
+    pairs = [(target, name) for name in conditions if len(cells[name]) > 1 for target in targets]
+    constant = [name for name in conditions if len(cells[name]) < 2]
+    pairs.sort(key=lambda pair: -_beyond(evaluation, *pair))
+    panels: list[_Panel] = []
+    for target, name in pairs:
+        panel = _panel(both, target, name, cells[name]) if len(panels) < MOST else None
+        panels += [panel] if panel else []
+    drawn = "".join(_figure(panel, f"c{i}") for i, panel in enumerate(panels))
+    words = f"{len(panels)} of {len(pairs)} pairs of target and condition, those furthest beyond their floor first. "
+    words += "Round marks: real. Diamonds: synthetic. Cells are formed on the real table."
+    if constant:
+        words += f" Too few values to form cells: {', '.join(constant)}."
+    return paragraph(words, "note") + f'<div class="cards small">{drawn}</div>'
+
+
+def _beyond(evaluation: Evaluation, target: str, condition: str) -> float:
+    """Return the largest distance beyond the floor of the measures of a target in the cells of a condition."""
+    found = [r.excess for r in evaluation.select("conditional") if r.defined and r.variables == (target, condition)]
+    return max((gap for gap in found if not np.isnan(gap)), default=-1.0)
+
+
+def _panel(both: Pair, target: str, condition: str, cells: Cells) -> _Panel | None:
+    variable = both[target]
+    try:
+        known = [both.known(target, side) for side in ("real", "synthetic")]
+    except DataError:
+        return None
+    sides = []
+    for (values, weights), side in zip(known, ("real", "synthetic"), strict=True):
+        use = variable.present(side) & (getattr(both, f"{side}_weights") > 0)
+        sides.append((values, getattr(cells, side)[use], weights))
+    k = len(cells)
+
+    def by_cell(what: Any) -> tuple[Floats, Floats]:
+        found = [np.asarray(cell_means(what(values), cell, k, w), np.float64) for values, cell, w in sides]
+        return found[0], found[1]
+
+    if not variable.is_number:
+        codes, weights = known[0]
+        mode = int(np.bincount(np.asarray(codes, np.int64), weights=weights).argmax())
+        shares = by_cell(lambda values: (values == mode).astype(np.float64))
+        return _Panel(target, condition, cells.labels, ((f"share of {variable.levels[mode]}", *shares),))
+    figures = [("mean", *by_cell(lambda values: np.asarray(values, np.float64)))]
+    zero = by_cell(lambda values: (values == 0).astype(np.float64))
+    if np.nanmax(np.concatenate(zero)) > 0:
+        figures.append(("share of zeros", *zero))
+    return _Panel(target, condition, cells.labels, tuple(figures))
+
+
+def _figure(panel: _Panel, prefix: str) -> str:
+    parts = []
+    for what, real, synthetic in panel.figures:
+        write = percent if what.startswith("share") else short
+        cells = (
+            f"{clipped(cell, 40)}: {_said(a, write)} real, {_said(b, write)} synthetic"
+            for cell, a, b in zip(panel.cells, real, synthetic, strict=True)
+        )
+        parts.append(f"{what}; " + "; ".join(cells))
+    alt = f"{panel.target} by {panel.condition}. " + ". ".join(parts) + "."
+    svg = picture(lambda f: _draw(f, panel), 340, 62 + 21 * len(panel.cells), alt, prefix)
+    head = f"<h3>{text(panel.target)} <span>by {text(panel.condition)}</span></h3>"
+    return f'<article class="card">{head}{figure(svg)}</article>'
+
+
+def _said(value: float, write: Any) -> str:
+    return "no rows" if np.isnan(value) else str(write(value))
+
+
+def _draw(canvas: Any, panel: _Panel) -> None:
+    axes = canvas.subplots(ncols=len(panel.figures), squeeze=False, sharey=True)[0]
+    place = np.arange(len(panel.cells))
+    for own, (what, real, synthetic) in zip(axes, panel.figures, strict=True):
+        own.hlines(place, np.minimum(real, synthetic), np.maximum(real, synthetic), color=FAINT, lw=1)
+        own.plot(real, place, "o", color=REAL, markersize=10)
+        own.plot(synthetic, place, "D", color=SYNTHETIC, markersize=4.5)
+        own.set_title(clipped(what, 24), fontsize=10)
+        own.set_ylim(len(place) - 0.5, -0.5)
+        own.spines["left"].set_visible(False)
+        own.tick_params(length=0)
+        own.tick_params(axis="x", length=3, color=FAINT)
+        ends = np.concatenate([real, synthetic])
+        _ticks(own, ends[~np.isnan(ends)], what.startswith("share"))
+    labels = [clipped(_without_name(cell, panel.condition), _LONGEST) for cell in panel.cells]
+    axes[0].set_yticks(place, labels, fontsize=10)
+
+
+def _without_name(cell: str, condition: str) -> str:
+    """Return the label of a cell without the name of its only condition."""
+    return cell.replace(f" < {condition} <= ", " < … <= ").removeprefix(f"{condition} ").replace("<=", "≤")
+
+
+def _ticks(axes: Any, values: Floats, is_share: bool) -> None:
+    if not len(values):
+        axes.set_xticks([])
+        return
+    low, high = float(values.min()), float(values.max())
+    pad = 0.1 * (high - low) or max(0.02, 0.1 * abs(high))
+    axes.set_xlim(low - pad, high + pad)
+    step = 10.0 ** np.floor(np.log10(high - low + 2 * pad))
+    step = next(s for s in (step / 5, step / 2, step, 2 * step, 5 * step) if (high - low + 2 * pad) / s <= 3.5)
+    ticks = np.arange(np.ceil((low - pad) / step), np.floor((high + pad) / step) + 1) * step
+    axes.set_xticks(ticks, [f"{100 * t:.3g}%" if is_share else short(round(float(t), 12)) for t in ticks], fontsize=10)
