@@ -69,14 +69,11 @@ def thin(
     """
     if sparsity in (None, "l2"):
         return dense.weights
-    held = presolve(problem, Distance.of("raking", (0.0, np.inf))).active
-    zero = (problem.totals == 0) & (problem.tolerance == 0) & (np.diff(problem.design.indptr) > 0)
     if sparsity == "l1":
-        return fewest_changes(problem, bounds, held | zero)
-    exact = replace(problem, tolerance=np.zeros_like(problem.tolerance))
-    banded = bool((problem.tolerance > 0).any())
-    needed = int(presolve(exact, Distance.of("raking", (0.0, np.inf))).active.sum() if banded else held.sum())
+        return fewest_changes(problem, bounds, _needed(problem))
     if n_records is not None:
+        same = len(problem.totals) == len(dense.status) and not (problem.tolerance > 0).any()
+        needed = dense.rank if same else _rank(problem)
         if not needed <= n_records <= dense.n_records:
             raise ParameterError(
                 f"n_records must lie between {needed}, as that many targets and protected cells need, and the "
@@ -84,12 +81,26 @@ def thin(
             )
         return choose_records(problem.design, dense.weights, n_records, seed)
     smallest = minimal_support(problem.design, dense.weights, seed)
-    if not banded:
+    if not (problem.tolerance > 0).any():
         return smallest
-    candidates = min(dense.n_records, max(_CANDIDATES * needed, _AT_LEAST))
+    candidates = min(dense.n_records, max(_CANDIDATES * _rank(problem), _AT_LEAST))
     pool = choose_records(problem.design, dense.weights, candidates, seed) + smallest
-    fewer = fewest_records(problem, pool, held | zero)
+    fewer = fewest_records(problem, pool, _needed(problem))
     return fewer if (fewer > 0).sum() < (smallest > 0).sum() else smallest
+
+
+def _needed(problem: Problem) -> NDArray[np.bool_]:
+    """Return the targets that a linear programme must state: all but those that others imply."""
+    active = presolve(problem, Distance.of("raking", (0.0, np.inf))).active
+    needed: NDArray[np.bool_] = active | (
+        (problem.totals == 0) & (problem.tolerance == 0) & (np.diff(problem.design.indptr) > 0)
+    )
+    return needed
+
+
+def _rank(problem: Problem) -> int:
+    exact = replace(problem, tolerance=np.zeros_like(problem.tolerance))
+    return int(presolve(exact, Distance.of("raking", (0.0, np.inf))).active.sum())
 
 
 def whole(problem: Problem, weights: Floats, seed: int = 0) -> Floats:

@@ -82,7 +82,7 @@ def evaluate(
     ColumnNotFoundError, DataError
         If a column is missing or of another type in the other table, or a table is empty.
     ParameterError
-        If there is no target, or a variable is condition and target.
+        If there is no target, a variable is condition and target, or there is a holdout without train.
     ImportError
         If scikit-learn is not installed: ``pip install "microplex[report]"``.
 
@@ -96,6 +96,8 @@ def evaluate(
     0.0
     """
     seed = check_seed(seed)
+    if holdout is not None and train is None:
+        raise ParameterError("a holdout says nothing without train, the rows that the model was fitted to.")
     conditions, targets = _roles(real, condition_vars, target_vars, weight_col)
     columns = [*conditions, *targets]
     both = pair(real, synthetic, columns, weight_col)
@@ -113,7 +115,8 @@ def evaluate(
     records = judged(records, _measured(floor_pair, conditions, targets, max_rows, seed))
     test = pair(holdout, synthetic, columns, weight_col) if train is not None and holdout is not None else None
     learnt = both if test is None else pair(train, synthetic, columns, weight_col)
-    records += utility_records(learnt, test, targets, regressions, min(max_rows, _LEARNT), seed)
+    predicted = targets if len(columns) > 1 else []
+    records += utility_records(learnt, test, predicted, regressions, min(max_rows, _LEARNT), seed)
     if train is not None:
         records += privacy_records(
             pair(train, synthetic, columns, weight_col),

@@ -99,6 +99,23 @@ def test_a_constant_variable_is_marked_not_defined(tables):
     assert all(reasons)
 
 
+def test_one_variable_is_enough():
+    draw = np.random.default_rng(0)
+    real, synthetic = (pd.DataFrame({"x": draw.normal(size=300)}) for _ in range(2))
+    assert "off" not in evaluate(real, synthetic).verdicts[:1]
+
+
+def test_copying_less_than_chance_is_no_fault():
+    record = Record("dcr_share", "privacy", (), 0.4, ideal=0.5, interval=(0.48, 0.52))
+    assert verdict(record) == "as real"
+    assert verdict(Record("dcr_share", "privacy", (), 0.6, ideal=0.5, interval=(0.48, 0.52))) == "off"
+
+
+def test_a_holdout_needs_train(tables):
+    with pytest.raises(ParameterError, match="holdout"):
+        evaluate(tables["holdout"], tables["fresh"], holdout=tables["train"], **SETTINGS)
+
+
 def test_floors_are_matched_by_measure_variable_and_level():
     own = [
         Record("q", "marginal", ("a",), 3.0, ideal=0.0, detail="p99"),
