@@ -7,6 +7,7 @@
 
 VENV ?= .venv
 PEERS ?= .venv-peers
+PEERS_SYNTHESIS ?= .venv-peers-synthesis
 WORKERS ?= 2
 SEEDS ?= 0,1,2
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,\
@@ -23,7 +24,7 @@ pytest := $(one_thread) $(bin)/pytest -n $(WORKERS) --dist loadfile
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.plot ## draw a survey, fit, generate, compare, reweight; leaves tables and pictures in demo/
+demo: $(VENV)/.report ## draw a survey, fit, generate, compare, reweight; leaves tables, pictures and a report in demo/
 	$(bin)/microplex demo
 
 test: lint ## lint, then the fast tests and every docstring example
@@ -45,8 +46,8 @@ format: $(VENV)/.dev ## put the source in its house style
 docs: $(VENV)/.docs ## build the documentation in docs/_build/html; a warning is an error
 	$(bin)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -b html docs docs/_build/html
 
-bench-synthesis: $(VENV)/.dev ## score the synthesizer beside its noise floor (SEEDS=0,1,2)
-	$(one_thread) $(bin)/python -m benchmarks.synthesis --seeds $(SEEDS)
+bench-synthesis: $(VENV)/.dev $(PEERS_SYNTHESIS)/.made ## score synthesis beside its public peers and the noise floor (SEEDS=0,1,2)
+	$(one_thread) $(bin)/python -m benchmarks.synthesis --peers $(PEERS_SYNTHESIS) --seeds $(SEEDS) $(BENCH)
 
 bench-calibration: $(VENV)/.dev $(PEERS)/.made ## time calibration beside its public peers (BENCH="--quick")
 	$(one_thread) $(bin)/python -m benchmarks.calibration --peers $(PEERS) $(BENCH)
@@ -56,7 +57,7 @@ build: $(VENV)/.core ## wheel and source archive in dist/
 	$(bin)/python -m build
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(PEERS) .cache build dist docs/_build demo
+	rm -rf $(VENV) $(PEERS) $(PEERS_SYNTHESIS) .cache build dist docs/_build demo
 
 # ----------------------------------------------------------------- environments
 
@@ -70,13 +71,13 @@ $(VENV)/.core: pyproject.toml | $(bin)/python
 	$(bin)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.plot: pyproject.toml | $(bin)/python
-	$(bin)/python -m pip install --quiet --editable ".[plot]"
+$(VENV)/.report: pyproject.toml | $(bin)/python
+	$(bin)/python -m pip install --quiet --editable ".[report]"
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.dev: pyproject.toml | $(bin)/python
 	$(bin)/python -m pip install --quiet --editable ".[dev]"
-	@touch $@ $(VENV)/.core $(VENV)/.plot
+	@touch $@ $(VENV)/.core $(VENV)/.report
 
 $(VENV)/.docs: pyproject.toml | $(bin)/python
 	$(bin)/python -m pip install --quiet --editable ".[docs]"
@@ -90,5 +91,15 @@ $(PEERS)/.made: benchmarks/calibration/peers.txt | $(bin)/python
 		echo "peers: $$package"; \
 		$(PEERS)/bin/python -m pip install --quiet $$package "numpy<2" > $(PEERS)/pip.log 2>&1 || \
 			printf '%s\t%s\n' "$$package" "$$(grep -m1 ^ERROR $(PEERS)/pip.log)" | tee -a $(PEERS)/missing.txt; \
+	done
+	@touch $@
+
+$(PEERS_SYNTHESIS)/.made: benchmarks/peers_synthesis.txt | $(bin)/python
+	$(bin)/python -m venv $(PEERS_SYNTHESIS)
+	@: > $(PEERS_SYNTHESIS)/missing.txt
+	@grep -v '^#' $< | while read -r package; do \
+		echo "peers: $$package"; \
+		$(PEERS_SYNTHESIS)/bin/python -m pip install --quiet $$package "numpy<2.4" > $(PEERS_SYNTHESIS)/pip.log 2>&1 || \
+			printf '%s\t%s\n' "$$package" "$$(grep -m1 ^ERROR $(PEERS_SYNTHESIS)/pip.log)" | tee -a $(PEERS_SYNTHESIS)/missing.txt; \
 	done
 	@touch $@

@@ -1,1 +1,1 @@
-"""Comparisons of methods on problems, each beside its noise floor; see `benchmarks.synthesis`."""
+"""Comparisons of methods on problems, beside a noise floor: `benchmarks.synthesis` and `benchmarks.calibration`."""

@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("MICROPLEX_SHARED") or ROOT.parent / "shared")
+
+# A busy machine is no failure: no test has a deadline in seconds.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -230,7 +230,7 @@ def test_the_demo_leaves_tables_and_a_model(demo):
     pytest.importorskip("matplotlib")
     names = {"survey.parquet", "real.parquet", "synthetic.parquet", "comparison.parquet", "comparison.png", "model"}
     weighted = {"targets.csv", "weights.parquet", "calibration.png"}
-    assert {path.name for path in out.iterdir()} == names | weighted
+    assert {path.name for path in out.iterdir()} == names | weighted | {"report.html"}
     real, synthetic = (pd.read_parquet(out / f"{name}.parquet") for name in ("real", "synthetic"))
     shared = ["person_id", "household_id", "relationship", "age", "state"]
     pd.testing.assert_frame_equal(synthetic[shared], real[shared])

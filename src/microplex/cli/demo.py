@@ -48,8 +48,9 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "synthetic.parquet", (".parquet",))
 
+    from microplex.cli.demo_report import write_page
     from microplex.cli.demo_totals import draw_unadjusted, show, totals_of, weigh
-    from microplex.datasets import ALL_TARGETS, SurveyDesign, draw_survey, make_population
+    from microplex.datasets import ALL_TARGETS, CONDITIONS, SurveyDesign, draw_survey, make_population
     from microplex.frames import write_table
 
     targets = [*ALL_TARGETS, "total_income"]
@@ -74,9 +75,18 @@ def demo(
     screen = console()
     screen.print()
     _say(f"Weighting {len(unadjusted.households):,} households to {len(totals):,} official totals\n", start)
-    show(weigh(unadjusted, totals, out))
+    weighed = weigh(unadjusted, totals, out)
+    show(weighed)
+    screen.print()
+    _say("Judging all of it for the report", start)
+    tables = {"survey": train, "real": real, "synthetic": synthetic, "fresh": fresh}
+    write_page(tables, CONDITIONS, targets, weighed, out, seed)
     seconds = time.perf_counter() - start
-    screen.print(f"\nTables, pictures and model are in {out}/. All took {seconds:.0f} s.", soft_wrap=True, markup=False)
+    screen.print(
+        f"\nTables, pictures, model and report.html are in {out}/. All took {seconds:.0f} s.",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def adults(tables: Population | Survey) -> pd.DataFrame:

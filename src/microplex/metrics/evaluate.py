@@ -41,6 +41,7 @@ def evaluate(
     sensitive: Sequence[str] = (),
     quasi_identifiers: Sequence[str] = (),
     regressions: Sequence[Regression] = (),
+    predictions: bool = True,
     max_rows: int = 6_000,
     seed: int = 0,
 ) -> Evaluation:
@@ -67,6 +68,8 @@ def evaluate(
         Variables by which people could be recognised (k-anonymity, l-diversity).
     regressions : sequence of Regression
         Whose coefficients and confidence intervals to compare.
+    predictions : bool
+        Whether to train on synthetic and test on real rows, a model a target: the slowest part.
     max_rows : int
         Rows of each table that enter classifiers and distances to the closest record, drawn by weight; distances
         between joint laws take at most 2,500 and predictions 2,500 to learn from. All other measures take every row.
@@ -115,7 +118,7 @@ def evaluate(
     records = judged(records, _measured(floor_pair, conditions, targets, max_rows, seed))
     test = pair(holdout, synthetic, columns, weight_col) if train is not None and holdout is not None else None
     learnt = both if test is None else pair(train, synthetic, columns, weight_col)
-    predicted = targets if len(columns) > 1 else []
+    predicted = targets if predictions and len(columns) > 1 else []
     records += utility_records(learnt, test, predicted, regressions, min(max_rows, _LEARNT), seed)
     if train is not None:
         records += privacy_records(
