@@ -83,7 +83,7 @@ def demo(
     write_page(tables, CONDITIONS, targets, weighed, out, seed)
     seconds = time.perf_counter() - start
     screen.print(
-        f"\nTables, pictures, model and report.html are in {out}/. All took {seconds:.0f} s.",
+        f"\nAll is in {out}/: open report.html. It took {seconds:.0f} s.",
         soft_wrap=True,
         markup=False,
     )
