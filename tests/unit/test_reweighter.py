@@ -444,3 +444,12 @@ def test_wrong_tables_are_refused():
         Reweighter().fit(frame, TARGETS, weight_col="wieght")
     with pytest.raises((DataError, TypeError)):
         Reweighter().fit([1, 2], TARGETS)
+
+
+def test_the_band_of_a_mean_is_relative_to_the_mean_however_others_grow():
+    frame = pd.DataFrame({"s": ["a"] * 4 + ["b"] * 4, "x": np.arange(1.0, 9.0), "weight": 1.0})
+    cell = {"s": "b"}
+    targets = [Target(100, by={"s": "a"}), Target(4, by=cell), Target.mean(5.7, "x", by=cell, tolerance=0.01)]
+    fitted = Reweighter().fit(frame, targets)
+    w = fitted.weights_[4:]
+    assert np.average(frame["x"][4:], weights=w) == pytest.approx(5.7 * 1.01, rel=1e-6)
