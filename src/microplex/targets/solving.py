@@ -53,7 +53,8 @@ def solve_targets(
     """
     allowed = np.maximum(built.tolerance, tolerance)
     ratio = built.denominator_of >= 0
-    below = np.zeros(built.denominators.shape[0])  # the first scale is a guess, so that one more round is always due
+    # The first scale is a guess, so that one more round is always due.
+    below: Floats = np.zeros(built.denominators.shape[0])
     problem = _problem(built, allowed, None)
     found = calibrate(problem, method, bounds)
     if not found.feasible:
