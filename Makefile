@@ -19,7 +19,7 @@ one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 pytest := $(one_thread) $(bin)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration build clean
+.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration bench-metrics build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench-synthesis: $(VENV)/.dev $(PEERS_SYNTHESIS)/.made ## score synthesis beside
 
 bench-calibration: $(VENV)/.dev $(PEERS)/.made ## time calibration beside its public peers (BENCH="--quick")
 	$(one_thread) $(bin)/python -m benchmarks.calibration --peers $(PEERS) $(BENCH)
+
+bench-metrics: $(VENV)/.dev ## time the measures of synthetic against real data, and their memory (BENCH="--quick")
+	$(one_thread) $(bin)/python -m benchmarks.metrics $(BENCH)
 
 build: $(VENV)/.core ## wheel and source archive in dist/
 	$(bin)/pip install --quiet build

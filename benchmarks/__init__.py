@@ -1,1 +1,1 @@
-"""Comparisons of methods on problems, beside a noise floor: `benchmarks.synthesis` and `benchmarks.calibration`."""
+"""Comparisons of methods on problems, beside a noise floor, and costs: see the packages and modules here."""

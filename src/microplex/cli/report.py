@@ -66,6 +66,7 @@ def report(
         "--sensitive": sensitive,
     }
     options |= {"--quasi-identifiers": quasi_identifiers, "--title": title, "--max-rows": max_rows, "--seed": seed}
+    options["--date"] = date
     facts: dict[str, object] = {"command": _command({**read, **options, "--out": out})}
     with console(stderr=True).status("Reading") as status, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
@@ -126,13 +127,14 @@ def _checksum(path: Path) -> str:
 
 
 def _say(evaluation: Evaluation, told: list[str], out: Path, seconds: float) -> None:
-    from microplex.report.words import headline, judged, sentences
+    from microplex.report.words import cautions, headline, judged, leads, sentences
 
     screen = console()
-    screen.print(headline(judged(evaluation)), soft_wrap=True, markup=False)
+    for line in [*leads(evaluation), headline(judged(evaluation))]:
+        screen.print(line, soft_wrap=True, markup=False)
     for line in sentences(evaluation):
         screen.print(f"- {line}", soft_wrap=True, markup=False)
-    for line in dict.fromkeys(told):
+    for line in dict.fromkeys([*cautions(evaluation), *told]):
         console(stderr=True).print(f"Warning: {line}", style="yellow", soft_wrap=True, markup=False)
     size = out.stat().st_size / 1e6
     screen.print(

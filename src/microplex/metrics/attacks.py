@@ -210,7 +210,8 @@ def difference_interval(
 ) -> Interval:
     """Return where a share lies with 95 % probability around another that was measured too, if both are one share.
 
-    The normal interval of a difference of two shares, with their pooled variance.
+    The normal interval of a difference of two shares, with their pooled variance, within 0 and 1; with `pooled`, the
+    share of both samples together, of the difference itself, within -1 and 1.
 
     Examples
     --------
@@ -220,4 +221,4 @@ def difference_interval(
     """
     p = (expected * n_expected + found * n_found) / (n_expected + n_found) if pooled is None else pooled
     half = _Z * float(np.sqrt(p * (1 - p) * (1 / n_expected + 1 / n_found)))
-    return expected - half, expected + half
+    return max(0.0 if pooled is None else -1.0, expected - half), min(1.0, expected + half)

@@ -5,11 +5,9 @@ Needs scikit-learn for the trees: `pip install microplex[report]`.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,13 +21,11 @@ from microplex.metrics.joint import binned
 from microplex.metrics.neighbours import SCALE, embed, thin
 from microplex.metrics.pair import Pair, Variable
 from microplex.metrics.record import Record, undefined
+from microplex.metrics.trees import coarse, features, fitted
 from microplex.survey import ess
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-MAX_LEVELS = 250
-TREES = {"max_iter": 150, "learning_rate": 0.1, "max_leaf_nodes": 31, "min_samples_leaf": 20, "early_stopping": False}
 
 _Z = 1.959963984540054
 _FOLD_STREAM, _THIN_STREAM = 733, 734
@@ -147,7 +143,8 @@ def two_sample_test(
     if both samples follow one law. Two folds that agree by chance do so twice, each as the test of the other, so the
     variance of the average is up to twice that of independent areas (`auc_error`); the interval takes twice, and
     raises a false alarm in at most 5 % of fresh samples. Lopez-Paz and Oquab (2017), "Revisiting classifier two-sample
-    tests". The areas count a row of weight w as w rows; the trees do so but for their smallest leaf of 20 rows.
+    tests". The areas count a row of weight w as w rows; the trees do so but for their smallest leaf of 20 rows;
+    they see numbers of many values in bins (`trees.coarse`).
 
     Parameters
     ----------
@@ -184,14 +181,14 @@ def two_sample_test(
     y = np.repeat([0, 1], [len(real), len(synthetic)])
     w = _balanced(real_weights, synthetic_weights, len(real), len(synthetic)) * len(X)
     clusters = row_groups(X) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    fold = _folds(clusters, folds, seed)
+    fold, X = _folds(clusters, folds, seed), coarse(X, w, categories)
     areas, errors, shares = [], [], []
     for number in range(folds):
         test = fold == number
         if min(w[test & (y == 0)].sum(), w[test & (y == 1)].sum(), w[~test & (y == 0)].sum()) <= 0:
             continue
-        model = boosting("Classifier", categories, X)
-        scores = model.fit(X[~test], y[~test], sample_weight=w[~test]).predict_proba(X[test])[:, 1]
+        model = fitted("Classifier", categories, X[~test], y[~test], w[~test])
+        scores = model.predict_proba(X[test])[:, 1]
         areas.append(auc(scores, y[test], w[test]))
         errors.append(auc_error(scores, y[test], w[test], clusters[test]))
         shares.append(w[test].sum())
@@ -304,52 +301,6 @@ def classifier_records(
     return [_tested(both, name, conditions, adds, folds, seed) for name, adds in tests] + _scored(both, interactions)
 
 
-def boosting(kind: str, categories: Sequence[int], X: Floats, **options: Any) -> Any:
-    """Return scikit-learn's histogram gradient boosting ("Classifier" or "Regressor") with this module's settings.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is not installed.
-
-    Examples
-    --------
-    >>> boosting("Regressor", [], np.zeros((2, 1))).max_iter
-    150
-    """
-    try:
-        ensemble = importlib.import_module("sklearn.ensemble")
-    except ImportError as error:
-        raise ImportError("this measure needs scikit-learn: pip install 'microplex[report]'") from error
-    is_category = np.isin(np.arange(X.shape[1]), np.asarray(categories, dtype=np.int64))
-    model = getattr(ensemble, f"HistGradientBoosting{kind}")
-    return model(categorical_features=is_category, random_state=0, **{**TREES, **options})
-
-
-def features(variables: Sequence[Variable], weights: Floats, strict: bool = False) -> tuple[Floats, Floats, list[int]]:
-    """Return the columns that the trees see, real and synthetic, and which of them are categories.
-
-    Examples
-    --------
-    >>> x = Variable("x", "number", np.array([1.0, np.nan]), np.array([2.0]))
-    >>> features([x], np.ones(2))[1].tolist()
-    [[2.0]]
-    """
-    real: list[Floats] = []
-    synthetic: list[Floats] = []
-    categories: list[int] = []
-    for variable in variables:
-        if variable.is_number:
-            sides = [np.asarray(side, dtype=np.float64) for side in (variable.real, variable.synthetic)]
-        else:
-            categories.append(len(real))
-            sides = _pooled_levels(variable, weights)
-        digits = [_digits(side) for side in sides] if strict and variable.is_number else []
-        for column, target in zip([*sides, *digits], [real, synthetic] * 2, strict=False):
-            target.append(column)
-    return np.column_stack(real), np.column_stack(synthetic), categories
-
-
 def _tested(both: Pair, measure: str, conditions: Sequence[str], strict: bool, folds: int, seed: int) -> Record:
     n = min(len(both.real_weights), len(both.synthetic_weights))
     real, synthetic, categories = features(both.variables, both.real_weights, strict)
@@ -378,7 +329,7 @@ def _scored(both: Pair, interactions: bool) -> list[Record]:
         found = propensity(real, synthetic, both.real_weights, both.synthetic_weights)
     except DataError as error:
         return [undefined(name, "joint", (), str(error)) for name in ("pmse", "pmse_ratio")]
-    detail = f"{detail}: {found.terms} terms"
+    detail = f"{detail}; {found.terms} terms"
     return [
         Record("pmse", "joint", (), found.pmse, ideal=0.0, floor=found.expected, detail=detail, n=n),
         Record("pmse_ratio", "joint", (), found.ratio, ideal=1.0, interval=found.interval, detail=detail, n=n),
@@ -440,28 +391,19 @@ def _folds(groups: Ints, folds: int, seed: int) -> Ints:
 
 
 def _logistic(X: Floats, y: Floats, w: Floats) -> Floats:
-    """Return fitted probabilities by Newton's method; a ridge of 1e-10 keeps separated sides finite."""
-    beta = np.zeros(X.shape[1])
+    """Return fitted probabilities by Newton's method; a ridge of 1e-10 keeps separated sides finite.
+
+    Columns are orthonormal under w, so that the first step needs no matrix. An error is squared by every step: one of
+    1e-5 leaves none that shows in 1e-8.
+    """
+    beta = 4 * (X.T @ (w * (y - 0.5)))
+    beta *= min(1.0, 5.0 / max(np.abs(beta).max(), 1e-300))
     ridge = 1e-10 * np.eye(X.shape[1])
     for _ in range(60):
         p = special.expit(X @ beta)
-        step = linalg.solve((X * (w * p * (1 - p))[:, None]).T @ X + ridge, X.T @ (w * (y - p)), assume_a="pos")
+        root = X * np.sqrt(w * p * (1 - p))[:, None]
+        step = linalg.solve(root.T @ root + ridge, X.T @ (w * (y - p)), assume_a="pos")
         beta += step * min(1.0, 5.0 / max(np.abs(step).max(), 1e-300))
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < 1e-5:
             break
     return np.asarray(special.expit(X @ beta))
-
-
-def _pooled_levels(variable: Variable, weights: Floats) -> list[Floats]:
-    """Return codes below 251, the commonest real levels first, NaN where missing."""
-    real, synthetic = np.asarray(variable.real, dtype=np.int64), np.asarray(variable.synthetic, dtype=np.int64)
-    mass = np.bincount(real + 1, weights=weights, minlength=len(variable.levels) + 1)[1:]
-    code = np.full(len(mass) + 1, np.nan)
-    code[np.argsort(-mass, kind="stable")] = np.minimum(np.arange(len(mass)), MAX_LEVELS)
-    return [code[real], code[synthetic]]
-
-
-def _digits(values: Floats) -> Floats:
-    kinds = [np.isnan(values), values == 0, values != np.round(values)]
-    tests = [*kinds, *(np.mod(values, step) == 0 for step in (1000, 100, 10))]
-    return np.select(tests, [np.nan, 5.0, 1.0, 4.0, 3.0, 2.0], 0.0)

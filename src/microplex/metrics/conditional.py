@@ -253,10 +253,13 @@ class _InCells:
 def _cell_records(both: Pair, variable: Variable, layouts: Sequence[Cells], least_rows: int) -> list[Record]:
     measures = _NUMBER if variable.is_number else _CATEGORY
     records: list[Record] = []
-    for cells in layouts:
-        about = (variable.name, *cells.variables)
+    abouts = [(variable.name, *cells.variables) for cells in layouts]
+    try:
+        x, y = _Values(both, variable, "real"), _Values(both, variable, "synthetic")
+    except DataError as error:
+        return [undefined(measure, GROUP, about, str(error)) for about in abouts for measure in measures]
+    for cells, about in zip(layouts, abouts, strict=True):
         try:
-            x, y = _Values(both, variable, "real"), _Values(both, variable, "synthetic")
             inside = _InCells(x, y, cells, least_rows)
         except DataError as error:
             records += [undefined(measure, GROUP, about, str(error)) for measure in measures]
@@ -284,7 +287,7 @@ def _ensemble_records(
     try:
         for side in ("real", "synthetic"):
             both.known(name, side)
-        present = both.rows(real, synthetic)
+        present = both if not key else both.select([name, *conditions]).rows(real, synthetic)
         if key not in found:
             found[key] = neighbour_ensembles(present, conditions, m=m, rows=rows, pool=pool, seed=seed)
     except DataError as error:

@@ -14,21 +14,23 @@ from numpy.typing import ArrayLike
 from microplex._random import generator
 from microplex._validation import check_columns, check_seed, check_weights
 from microplex.errors import DataError, ParameterError
-from microplex.metrics.neighbours import embed, nearest
+from microplex.metrics.neighbours import embed, nearest, thin
 from microplex.metrics.pair import Floats, Ints, Pair
+from microplex.survey import ess
 
 _PIT_STREAM, _JITTER_STREAM, _ROW_STREAM, _POOL_STREAM = 541, 542, 543, 544
 _BLOCK = 4_000_000
 _JITTER = 1e-5
+_SLACK = 1e-12
 
 
 def crps_rows(draws: ArrayLike, observed: ArrayLike, *, fair: bool = True) -> Floats:
     """Return the continuous ranked probability score of each row.
 
-    mean_i |x_i - y| - 1/2 mean_ij |x_i - x_j|, the integral of (F - 1[y <= .])^2 for the law F that is estimated by the
-    draws x (Matheson and Winkler, 1976; Gneiting and Raftery, 2007, "Strictly proper scoring rules, prediction, and
-    estimation"). In the unit of the variable; lower is better, and the true law has the lowest expectation, which is
-    not 0 unless the value is certain.
+    mean_i ``|x_i - y|`` - 1/2 mean_ij ``|x_i - x_j|``, the integral of (F - 1[y <= .])^2 for the law F that is
+    estimated by the draws x (Matheson and Winkler, 1976; Gneiting and Raftery, 2007, "Strictly proper scoring rules,
+    prediction, and estimation"). In the unit of the variable; lower is better, and the true law has the lowest
+    expectation, which is not 0 unless the value is certain.
 
     Parameters
     ----------
@@ -150,7 +152,7 @@ def pit(draws: ArrayLike, observed: ArrayLike, *, seed: int = 0) -> Floats:
 
 
 def uniformity(values: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Return how far values in [0, 1] are from uniform, max_u |F(u) - u| with the weighted distribution function F.
+    """Return how far values in [0, 1] are from uniform, max_u ``|F(u) - u|`` with the weighted distribution function F.
 
     Kolmogorov's distance; of the values of `pit`, the largest error of any one-sided interval of the laws. Between 0
     (ideal) and 1.
@@ -271,8 +273,9 @@ def neighbour_ensembles(
     draws of its conditional law. They are a little wider than this law where it moves with the conditions within the
     neighbourhood; the m nearest other real rows, found in a pool of the same size, are wider by as much, so compare
     with these. Distance: `microplex.metrics.neighbours`; ties are broken at random. Tables larger than `rows` (real
-    rows that are scored) and `pool` (rows that are searched) are sampled systematically in proportion to the weights,
-    so that the neighbours represent the weighted law.
+    rows that are scored) are sampled systematically in proportion to the weights. The rows that are searched are drawn
+    with chances in proportion to the weights, none twice (`thin`), so that neighbours are different draws of the
+    weighted law: at most `pool`, and no more than the smaller of the effective sample sizes.
 
     Parameters
     ----------
@@ -294,7 +297,7 @@ def neighbour_ensembles(
     ColumnNotFoundError
         If a variable is not in the pair.
     DataError
-        If a table has too few rows for m neighbours.
+        If a table has too few effective rows for m neighbours.
     ParameterError
         If m is below 2, or the seed is bad.
 
@@ -310,32 +313,30 @@ def neighbour_ensembles(
         raise ParameterError(f"m must be at least 2; got {m!r}.")
     check_seed(seed)
     check_columns(both.names, list(condition_vars), "condition")
-    real, synthetic = embed(both.select(condition_vars))
-    size = min(pool, int((both.real_weights > 0).sum()), int((both.synthetic_weights > 0).sum()))
+    size = min(pool, *(int(ess(w) * (1 + _SLACK)) for w in (both.real_weights, both.synthetic_weights)))
     if size < m + 1:
-        raise DataError(f"{m} neighbours need at least {m + 1} rows in each table; the smaller has {size}")
-    random = generator(seed, _JITTER_STREAM)
-    real = real + _JITTER * random.standard_normal(real.shape)
-    synthetic = synthetic + _JITTER * random.standard_normal(synthetic.shape)
+        raise DataError(f"{m} neighbours need at least {m + 1} effective rows in each table; the smaller has {size}")
     scored = np.flatnonzero(both.real_weights > 0)
     weights = both.real_weights[scored]
     if len(scored) > rows:
         scored = _systematic(both.real_weights, rows, generator(seed, _ROW_STREAM))
         weights = np.ones(rows)
-    real_pool = _systematic(both.real_weights, size, generator(seed, _POOL_STREAM))
-    synthetic_pool = _systematic(both.synthetic_weights, size, generator(seed, _POOL_STREAM + 1))
-    found = synthetic_pool[nearest(real[scored], synthetic[synthetic_pool], m)[1]]
-    own = _others(real, scored, real_pool, m)
+    real_pool, made = (
+        thin(w, size, seed, _POOL_STREAM + place) for place, w in enumerate((both.real_weights, both.synthetic_weights))
+    )
+    drawn = np.union1d(scored, real_pool)
+    real, synthetic = embed(both.select(condition_vars), "rank", drawn, made)
+    random = generator(seed, _JITTER_STREAM)
+    real += _JITTER * random.standard_normal(real.shape)
+    synthetic += _JITTER * random.standard_normal(synthetic.shape)
+    queries, reference = (real[np.searchsorted(drawn, places)] for places in (scored, real_pool))
+    found, own = made[nearest(queries, synthetic, m)[1]], _others(queries, reference, scored, real_pool, m)
     return Neighbours(scored, weights, np.ascontiguousarray(found.T), np.ascontiguousarray(own.T), size)
 
 
-def _others(points: Floats, scored: Ints, pool: Ints, m: int) -> Ints:
-    """Return the m nearest rows of the pool that are not the row itself, which may be in it several times."""
-    times = np.bincount(pool, minlength=len(points))
-    most = int(times[scored].max())
-    if m + most > len(pool):
-        raise DataError("a single row carries so much of the real weight that it has no neighbours")
-    found = pool[nearest(points[scored], points[pool], m + most)[1]]
+def _others(queries: Floats, reference: Floats, scored: Ints, pool: Ints, m: int) -> Ints:
+    """Return the m nearest rows of the pool that are not the row itself, which is in it once at most."""
+    found = pool[nearest(queries, reference, m + 1)[1]]
     first = np.argsort(found == scored[:, None], axis=1, kind="stable")[:, :m]
     others: Ints = np.take_along_axis(found, first, axis=1)
     return others

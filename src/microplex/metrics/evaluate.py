@@ -27,6 +27,17 @@ Ints = NDArray[np.intp]
 
 _STREAM = 721
 _LEARNT = 2_500
+_SPLITS = 200
+_FLOORS = (
+    "Floor: one half of the real table against the other; half the rows make it about 1.4 times larger.",
+    "Floor: training rows against holdout rows, at the sizes of the synthetic and the real table.",
+)
+_SAMPLED = (
+    "Drawn from each table: {rows:,} rows for classifiers and {learnt:,} for distances between joint laws, by weight; "
+    "{learnt:,} to learn predictions and four times as many to test them; 5,000 real rows and their neighbours among "
+    "20,000 for conditional ensembles; {rows:,} rows and ten times as many to search for closest records and attacks. "
+    "All other measures take every row."
+)
 
 
 def evaluate(
@@ -71,10 +82,12 @@ def evaluate(
     predictions : bool
         Whether to train on synthetic and test on real rows, a model a target: the slowest part.
     max_rows : int
-        Rows of each table that enter classifiers and distances to the closest record, drawn by weight; distances
-        between joint laws take at most 2,500 and predictions 2,500 to learn from. All other measures take every row.
+        Rows of each table that enter classifiers, drawn by weight, and distances to the closest record, at random, with
+        ten times as many to search; distances between joint laws take at most 2,500 drawn by weight, predictions 2,500
+        to learn from and 10,000 to test, conditional ensembles 5,000 real rows and 20,000 of each table to search. All
+        other measures take every row.
     seed : int
-        Of samples and folds.
+        Of samples and folds, which also depend on the order of the rows.
 
     Returns
     -------
@@ -103,37 +116,26 @@ def evaluate(
         raise ParameterError("a holdout says nothing without train, the rows that the model was fitted to.")
     conditions, targets = _roles(real, condition_vars, target_vars, weight_col)
     columns = [*conditions, *targets]
-    both = pair(real, synthetic, columns, weight_col)
-    notes = []
-    if train is not None and holdout is not None:
-        real_pair = pair(train, holdout, columns, weight_col)
-        notes.append("Floor: training rows against holdout rows, at the sizes of the synthetic and the real table.")
-    else:
-        real_pair = _halves(pair(real, real, columns, weight_col), seed)
-        notes.append(
-            "Floor: one half of the real table against the other; half the rows make it about 1.4 times larger."
-        )
-    floor_pair = _sized(real_pair, len(both.synthetic_weights), len(both.real_weights), seed)
-    records = _measured(both, conditions, targets, max_rows, seed)
-    records = judged(records, _measured(floor_pair, conditions, targets, max_rows, seed))
-    test = pair(holdout, synthetic, columns, weight_col) if train is not None and holdout is not None else None
-    learnt = both if test is None else pair(train, synthetic, columns, weight_col)
-    predicted = targets if predictions and len(columns) > 1 else []
-    records += utility_records(learnt, test, predicted, regressions, min(max_rows, _LEARNT), seed)
-    if train is not None:
-        records += privacy_records(
-            pair(train, synthetic, columns, weight_col),
-            test,
-            targets,
-            sensitive,
-            None,
-            quasi_identifiers,
-            min(max_rows, len(both.synthetic_weights)),
-            seed,
-        )
+    both = pair(real, synthetic, columns, weight_col).counting()
     sizes = {"real": len(both.real_weights), "synthetic": len(both.synthetic_weights)}
+    records = _measured(both, conditions, targets, max_rows, _SPLITS, seed)
+    held = None if train is None or holdout is None else (train, holdout)
+    floor_pair = _floor_pair(both, held, weight_col, sizes, seed)
+    records = judged(records, _measured(floor_pair, conditions, targets, max_rows, 0, seed))
+    del floor_pair
+    trained = None if train is None else pair(train, synthetic, columns, weight_col)
+    test = None if held is None else pair(held[1], synthetic, columns, weight_col)
+    learnt = both if trained is None or test is None else trained.counting()
+    del both
+    predicted = targets if predictions and len(columns) > 1 else []
+    tested = None if test is None else test.counting()
+    records += utility_records(learnt, tested, predicted, regressions, min(max_rows, _LEARNT), seed)
+    if trained is not None:
+        most = min(max_rows, len(trained.synthetic_weights))
+        records += privacy_records(trained, test, targets, sensitive, None, quasi_identifiers, most, seed)
+    notes = [_FLOORS[held is not None]]
     if max(sizes.values()) > max_rows:
-        notes.append(f"Classifiers, neighbour ensembles and closest records: {max_rows:,} rows of each table.")
+        notes.append(_SAMPLED.format(rows=max_rows, learnt=min(max_rows, _LEARNT)))
     return Evaluation(tuple(records), tuple(conditions), tuple(targets), sizes, tuple(notes))
 
 
@@ -141,6 +143,9 @@ def _roles(
     real: Frame, condition_vars: Sequence[str], target_vars: Sequence[str] | None, weight_col: str | None
 ) -> tuple[list[str], list[str]]:
     names = [name for name in column_names(real) if name != weight_col]
+    for role, given in (("condition_vars", condition_vars), ("target_vars", target_vars)):
+        if isinstance(given, str):
+            raise ParameterError(f"{role} must be a list of names; got the text {given!r}. Write [{given!r}].")
     conditions = list(condition_vars)
     check_columns(names, conditions, "condition")
     targets = [name for name in names if name not in conditions] if target_vars is None else list(target_vars)
@@ -152,28 +157,40 @@ def _roles(
     return conditions, targets
 
 
-def _measured(both: Pair, conditions: list[str], targets: list[str], max_rows: int, seed: int) -> list[Record]:
+def _measured(
+    both: Pair, conditions: list[str], targets: list[str], max_rows: int, splits: int, seed: int
+) -> list[Record]:
+    """Return all records but those of utility and privacy; the floor needs no splits, which give intervals."""
     own = both.select(targets)
     records = marginal_records(own) + tail_records(own) + joint_records(both, targets, seed=seed)
     if conditions:
         records += conditional_records(both, conditions, targets, seed=seed)
-    records += distances_records(both, max_rows=min(max_rows, _LEARNT), seed=seed)
+    records += distances_records(both, max_rows=min(max_rows, _LEARNT), permutations=splits, seed=seed)
     return records + classifier_records(both, conditions, max_rows=max_rows, seed=seed)
 
 
-def _halves(whole: Pair, seed: int) -> Pair:
-    order = generator(seed, _STREAM).permutation(len(whole.real_weights))
+def _floor_pair(
+    both: Pair, held: tuple[Frame, Frame] | None, weight_col: str | None, sizes: dict[str, int], seed: int
+) -> Pair:
+    """Return two real tables of the sizes of the real and the synthetic one, at most."""
+    if held is not None:
+        return _sized(pair(*held, both.names, weight_col).counting(), sizes["synthetic"], sizes["real"], seed)
+    order = generator(seed, _STREAM).permutation(len(both.real_weights))
     middle = max(1, len(order) // 2)
-    return whole.rows(order[:middle], order[middle:] if len(order) > 1 else order)
+    halves = [order[:middle], order[middle:] if len(order) > 1 else order]
+    sides = tuple(Variable(v.name, v.kind, v.real[halves[0]], v.real[halves[1]], v.levels) for v in both.variables)
+    whole = Pair(sides, both.real_weights[halves[0]], both.real_weights[halves[1]], weight_col is not None)
+    return _sized(whole, sizes["synthetic"], sizes["real"], seed)
 
 
 def _sized(both: Pair, synthetic: int, real: int, seed: int) -> Pair:
     """Return training rows in the part of the synthetic ones, and holdout rows as the real ones, at most as many."""
     draw = generator(seed, _STREAM + 1)
 
-    def some(available: int, wanted: int) -> Ints:
-        return np.sort(draw.permutation(available)[:wanted]).astype(np.intp)
+    def some(available: int, wanted: int) -> Ints | slice:
+        chosen = draw.permutation(available)
+        return slice(None) if wanted >= available else np.sort(chosen[:wanted]).astype(np.intp)
 
     train, holdout = some(len(both.real_weights), synthetic), some(len(both.synthetic_weights), real)
     sides = tuple(Variable(v.name, v.kind, v.synthetic[holdout], v.real[train], v.levels) for v in both.variables)
-    return Pair(sides, both.synthetic_weights[holdout], both.real_weights[train])
+    return Pair(sides, both.synthetic_weights[holdout], both.real_weights[train], both.weighted)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from microplex.metrics.privacy import privacy_verdict
-from microplex.metrics.record import Record, to_frame
+from microplex.metrics.record import WORST_PAIR, Record, to_frame
 
 _WORST = 8
 _LOUD = 2.0  # times the floor (plus a little) from which a measure is called out
@@ -49,7 +49,8 @@ class Evaluation:
 
         "as real" is no further from the ideal than fresh real rows (or inside the interval), "near" less than twice as
         far, "off" further; "not defined" has a reason; "" has neither floor nor interval to be judged by. One floor is
-        one draw, which may be near the ideal by luck: it counts as at least the median floor of its measure.
+        one draw, which may be near the ideal by luck: it counts as at least the median floor of its measure
+        (and level, such as p99).
         """
         table = to_frame(self.records)
         table["excess"] = [record.excess if record.defined else np.nan for record in self.records]
@@ -59,8 +60,12 @@ class Evaluation:
     @property
     def verdicts(self) -> list[str]:
         """Verdict of each record; see `frame`."""
+        return [verdict(record, usual) for record, usual in zip(self.records, self._usual(), strict=True)]
+
+    def _usual(self) -> list[float]:
+        """Return the median distance from the ideal of the floors of each record's measure and level."""
         usual = _usual_floors(self.records)
-        return [verdict(record, usual.get(record.measure, 0.0)) for record in self.records]
+        return [usual.get((record.measure, _level(record.detail)), 0.0) for record in self.records]
 
     def worst(self, n: int = _WORST) -> pd.DataFrame:
         """Return the measures that are furthest beyond their floor, in units of it.
@@ -74,8 +79,7 @@ class Evaluation:
         DataFrame
             Rows of `frame`.
         """
-        usual = _usual_floors(self.records)
-        times = [_times(record, usual.get(record.measure, 0.0)) for record in self.records]
+        times = [_times(record, usual) for record, usual in zip(self.records, self._usual(), strict=True)]
         beyond = [i for i, word in enumerate(self.verdicts) if word in ("near", "off") and times[i] > 1]
         beyond.sort(key=lambda i: -times[i])
         return self.frame.loc[beyond[:n]]
@@ -179,7 +183,7 @@ def verdict(record: Record, usual: float = 0.0) -> str:
 
 
 def judged(records: Iterable[Record], floors: Iterable[Record]) -> list[Record]:
-    """Give records the values of the same measures between two real samples as their floors.
+    """Give records without a floor the values of the same measures between two real samples.
 
     Parameters
     ----------
@@ -195,12 +199,19 @@ def judged(records: Iterable[Record], floors: Iterable[Record]) -> list[Record]:
     >>> judged([Record("ks", "marginal", ("wages",), 0.03, ideal=0.0)], [floor])[0].floor
     0.01
     """
-    values = {(f.measure, f.variables, _level(f.detail)): f.value for f in floors if f.defined}
+    values = {_place(f): f.value for f in floors if f.defined}
     found = []
     for record in records:
-        floor = values.get((record.measure, record.variables, _level(record.detail)))
-        found.append(record if floor is None or not record.defined else record.with_floor(floor))
+        floor = values.get(_place(record))
+        has_own = not np.isnan(record.floor)
+        found.append(record if floor is None or has_own or not record.defined else record.with_floor(floor))
     return found
+
+
+def _place(record: Record) -> tuple[str, tuple[str, ...], str]:
+    """Return what a record shares with its floor; the worst pair of each table counts as the same."""
+    level = _level(record.detail)
+    return record.measure, () if level == WORST_PAIR else record.variables, level
 
 
 def _level(detail: str) -> str:
@@ -208,13 +219,13 @@ def _level(detail: str) -> str:
     return detail.split(";")[0].split(",")[0].strip()
 
 
-def _usual_floors(records: Iterable[Record]) -> dict[str, float]:
-    """Return the median distance of the floors from the ideal, by measure."""
-    found: dict[str, list[float]] = {}
+def _usual_floors(records: Iterable[Record]) -> dict[tuple[str, str], float]:
+    """Return the median distance of the floors from the ideal, by measure and level."""
+    found: dict[tuple[str, str], list[float]] = {}
     for record in records:
         if record.defined and not np.isnan(record.floor):
-            found.setdefault(record.measure, []).append(abs(record.floor - record.ideal))
-    return {measure: float(np.median(values)) for measure, values in found.items()}
+            found.setdefault((record.measure, _level(record.detail)), []).append(abs(record.floor - record.ideal))
+    return {level: float(np.median(values)) for level, values in found.items()}
 
 
 def _times(record: Record, usual: float) -> float:

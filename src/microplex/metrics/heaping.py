@@ -95,8 +95,8 @@ def heaping_error(
 ) -> float:
     """Return the largest difference of the shares of multiples of 10^k and 5 x 10^k among values other than 0.
 
-    max_s |heaping of synthetic at s - heaping of real at s| over `heaping_steps` of the real values; the share that is
-    due to chance is the same on both sides and cancels. Between 0 (ideal) and 1.
+    max_s ``|heaping of synthetic at s - heaping of real at s|`` over `heaping_steps` of the real values; the share that
+    is due to chance is the same on both sides and cancels. Between 0 (ideal) and 1.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from microplex._random import generator
 from microplex._validation import check_columns, check_weights
 from microplex.metrics.pair import Pair, Variable
-from microplex.metrics.record import Record, undefined
+from microplex.metrics.record import WORST_PAIR, Record, undefined
 from microplex.survey import quantile
 
 Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ def correlation_matrix(columns: ArrayLike, weights: ArrayLike | None = None) -> 
     >>> correlation_matrix([[0, 0], [1, 2], [5, np.nan], [2, 4]]).round(4).tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
-    x = np.asarray(columns, dtype=np.float64)
+    x = scaled(columns)
     w = check_weights(weights, len(x), "weights")
     present = ~np.isnan(x)
     mass = np.maximum(w @ present, np.finfo(float).tiny)
@@ -71,6 +71,19 @@ def correlation_matrix(columns: ArrayLike, weights: ArrayLike | None = None) -> 
     usable = (np.minimum(variance, variance.T) > 1e-12) & (sums[0] > 0)
     r = np.divide(product - first * first.T, np.sqrt(np.where(usable, scale, 1.0)))
     return np.where(usable, np.clip(r, -1.0, 1.0), np.nan)
+
+
+def scaled(columns: ArrayLike) -> Floats:
+    """Divide each column by a power of two that leaves its values below 1, so that no sum or square overflows.
+
+    Examples
+    --------
+    >>> scaled([[3.0, 1e308], [1.0, -1e308]]).round(3).tolist()
+    [[0.75, 0.556], [0.25, -0.556]]
+    """
+    x = np.asarray(columns, dtype=np.float64)
+    found: Floats = np.ldexp(x, -np.frexp(np.fmax.reduce(np.abs(x), axis=0, initial=0.0))[1])
+    return found
 
 
 def ranks(values: ArrayLike, weights: ArrayLike | None = None) -> Floats:
@@ -133,7 +146,7 @@ def correlation_ratio(groups: ArrayLike, values: ArrayLike, weights: ArrayLike |
     >>> correlation_ratio([0, 0, 1, 1], [1.0, 1.0, 5.0, 5.0])
     1.0
     """
-    x, code = np.asarray(values, dtype=np.float64), np.asarray(groups, dtype=np.int64) + 1
+    x, code = scaled(values), np.asarray(groups, dtype=np.int64) + 1
     w = np.where(np.isnan(x), 0.0, check_weights(weights, len(x), "weights"))
     use = w > 0
     x, code, w = x[use], code[use], w[use]
@@ -178,7 +191,7 @@ def table_tvd(
     real_weights: ArrayLike | None = None,
     synthetic_weights: ArrayLike | None = None,
 ) -> float:
-    """Return the total variation distance of two joint tables, half the sum of |p - q| over their cells.
+    """Return the total variation distance of two joint tables, half the sum of ``|p - q|`` over their cells.
 
     From 0 (equal) to 1 (no cell in common).
 
@@ -356,7 +369,7 @@ def _summary(measure: str, gaps: Gaps, both: Pair) -> list[Record]:
     n = min(len(both.real_weights), len(both.synthetic_weights))
     return [
         Record(f"{measure}_{middle}", "joint", (), float(value), ideal=0.0, detail=f"{len(gaps)} pairs", n=n),
-        Record(f"{measure}_max", "joint", worst, gaps[worst], ideal=0.0, detail="the worst pair", n=n),
+        Record(f"{measure}_max", "joint", worst, gaps[worst], ideal=0.0, detail=WORST_PAIR, n=n),
     ]
 
 

@@ -88,7 +88,7 @@ def ks(
     *,
     nonzero: bool = False,
 ) -> float:
-    """Return the Kolmogorov-Smirnov distance, max_x |F(x) - G(x)| of the weighted distribution functions.
+    """Return the Kolmogorov-Smirnov distance, max_x ``|F(x) - G(x)|`` of the weighted distribution functions.
 
     Between 0 (ideal) and 1. Kolmogorov (1933); Smirnov (1948), "Table for estimating the goodness of fit of empirical
     distributions". Exact with ties.
@@ -128,7 +128,7 @@ def wasserstein(
     *,
     scale: str | None = None,
 ) -> float:
-    """Return the Wasserstein-1 (earth mover's) distance, the integral of |F - G|.
+    """Return the Wasserstein-1 (earth mover's) distance, the integral of ``|F - G|``.
 
     How far the average value would have to move; 0 is ideal, without upper bound. In the unit of the variable, or in
     units of the spread of the real values. Vallender (1974), "Calculation of the Wasserstein distance between
@@ -171,7 +171,7 @@ def tvd(
     real_weights: ArrayLike | None = None,
     synthetic_weights: ArrayLike | None = None,
 ) -> float:
-    """Return the total variation distance of two samples of categories, 1/2 sum |p - q|.
+    """Return the total variation distance of two samples of categories, 1/2 sum ``|p - q|``.
 
     The share of rows that would have to change category; between 0 (ideal) and 1 (no category in common).
 
@@ -255,7 +255,7 @@ def atom_error(
     *,
     least: float = _LEAST_ATOM,
 ) -> float:
-    """Return the total variation distance of the atoms: 1/2 (sum_a |p_a - q_a| + |rest of p - rest of q|).
+    """Return the total variation distance of the atoms: 1/2 (sum_a ``|p_a - q_a|`` + ``|rest of p - rest of q|``).
 
     Atoms are the values that carry at least a share `least` of the real or of the synthetic weight, so that a spike
     that was lost counts like one that was made up. Between 0 (ideal) and 1; 0 where neither sample has an atom.
@@ -286,7 +286,7 @@ def atom_error(
 
 
 def relative_difference(real: float, synthetic: float, size: float = 0.0) -> float:
-    """Return (synthetic - real) / |real|; 0 is ideal, without bounds.
+    """Return (synthetic - real) / ``|real|``; 0 is ideal, without bounds.
 
     Parameters
     ----------
@@ -378,7 +378,7 @@ def _number_records(both: Pair, variable: Variable) -> list[Record]:
         return Figure(value, (-reach, reach))
 
     def totals() -> float:
-        if (both.synthetic_weights == 1).all() and both.real_weights.sum() != both.synthetic_weights.sum():
+        if not both.weighted and both.real_weights.sum() != both.synthetic_weights.sum():
             raise DataError("the synthetic table has no weights and another size, so that its total stands for nothing")
         return relative_difference(total(x, u), total(y, v), float(u @ np.abs(x)))
 
@@ -454,7 +454,8 @@ def _without_zeros(points: Floats, p: Floats, q: Floats) -> tuple[Floats, Floats
 
 def _spread(points: Floats, p: Floats, scale: str) -> float:
     if scale == "sd":
-        spread = float(np.sqrt(p @ (points - p @ points) ** 2))
+        size = float(np.abs(points).max()) or 1.0  # squares of very large values would overflow
+        spread = size * float(np.sqrt(p @ (points / size - p @ (points / size)) ** 2))
         is_constant = np.count_nonzero(p) == 1
     else:
         low, high = quantile(points, [0.25, 0.75], p)

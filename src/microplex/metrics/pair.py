@@ -15,6 +15,8 @@ from microplex.frames import ColumnData, Frame, Level, check_frame, column_names
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_TIMES = {"date", "datetime"}  # each is read in a unit of its own
+
 
 @dataclass(frozen=True, eq=False)
 class Variable:
@@ -65,11 +67,14 @@ class Pair:
     variables : tuple of Variable
     real_weights, synthetic_weights : float64[n]
         Positive sum; ones where no weights were given.
+    weighted : bool
+        Whether the synthetic table has weights of its own.
     """
 
     variables: tuple[Variable, ...]
     real_weights: Floats
     synthetic_weights: Floats
+    weighted: bool = False
 
     def __getitem__(self, name: str) -> Variable:
         """Return a variable by name; ColumnNotFoundError if there is none."""
@@ -120,12 +125,17 @@ class Pair:
 
     def select(self, names: Sequence[str]) -> Pair:
         """Return the pair with some of its variables."""
-        return Pair(tuple(self[name] for name in names), self.real_weights, self.synthetic_weights)
+        return Pair(tuple(self[name] for name in names), self.real_weights, self.synthetic_weights, self.weighted)
+
+    def counting(self) -> Pair:
+        """Return the pair without rows of weight 0, which measures of the weighted law do not see."""
+        kept = self.real_weights > 0, self.synthetic_weights > 0
+        return self if kept[0].all() and kept[1].all() else self.rows(*kept)
 
     def rows(self, real: NDArray[np.generic], synthetic: NDArray[np.generic]) -> Pair:
         """Return the pair with some of its rows, by mask or by number."""
         chosen = tuple(Variable(v.name, v.kind, v.real[real], v.synthetic[synthetic], v.levels) for v in self.variables)
-        return Pair(chosen, self.real_weights[real], self.synthetic_weights[synthetic])
+        return Pair(chosen, self.real_weights[real], self.synthetic_weights[synthetic], self.weighted)
 
 
 def pair(
@@ -177,20 +187,22 @@ def pair(
     check_columns(column_names(synthetic), names, "synthetic")
     variables = tuple(_variable(read_column(real, name), read_column(synthetic, name)) for name in names)
     own = synthetic_weight_col or (weight_col if weight_col in column_names(synthetic) else None)
-    return Pair(variables, _weights(real, weight_col, "real"), _weights(synthetic, own, "synthetic"))
+    weights_of = _weights(real, weight_col, "real"), _weights(synthetic, own, "synthetic")
+    return Pair(variables, *weights_of, weighted=own is not None)
 
 
 def _variable(real: ColumnData, synthetic: ColumnData) -> Variable:
+    times = {real.dtype, synthetic.dtype} & _TIMES
+    is_empty = any(side.values is not None and np.isnan(side.values).all() for side in (real, synthetic))
+    if times and real.dtype != synthetic.dtype and not is_empty:
+        raise _apart(real, synthetic)
     if real.values is not None and synthetic.values is not None:
         check_finite(real.values, f"{real.name} (real)")
         check_finite(synthetic.values, f"{real.name} (synthetic)")
         return Variable(real.name, "number", real.values, synthetic.values)
     real, synthetic = _as_category(real, synthetic), _as_category(synthetic, real)
     if real.codes is None or synthetic.codes is None:
-        raise DataError(
-            f"column {real.name!r} is {real.dtype} in the real table and {synthetic.dtype} in the synthetic one; "
-            "give both the same type."
-        )
+        raise _apart(real, synthetic)
     levels = tuple(sorted({*real.levels, *synthetic.levels}, key=str))
     place = {level: code for code, level in enumerate(levels)}
 
@@ -198,6 +210,13 @@ def _variable(real: ColumnData, synthetic: ColumnData) -> Variable:
         return np.array([*(place[level] for level in side.levels), -1], dtype=np.int64)[side.codes]
 
     return Variable(real.name, "category", in_levels(real), in_levels(synthetic), levels)
+
+
+def _apart(real: ColumnData, synthetic: ColumnData) -> DataError:
+    return DataError(
+        f"column {real.name!r} is {real.dtype} in the real table and {synthetic.dtype} in the synthetic one; "
+        "give both the same type."
+    )
 
 
 def _as_category(column: ColumnData, other: ColumnData) -> ColumnData:

@@ -171,9 +171,9 @@ _MEASURED = {
 }
 
 _COUNTS = {
-    "k_anonymity": "The smallest cell of {about} holds {value:.0f} synthetic rows (a synthetic row is not a person).",
+    "k_anonymity": "Synthetic rows in the smallest cell of {about}: {value:.0f} (a synthetic row is not a person).",
     "small_cell_share": "{value:.1%} of synthetic rows are in cells of {about} of fewer than 5 rows.",
-    "l_diversity": "The least diverse cell holds {value:.0f} different values of the last of {about}.",
+    "l_diversity": "Different values of {last} in the least diverse cell of {first}: {value:.0f}.",
 }
 
 _FINDINGS = {
@@ -201,16 +201,20 @@ def _finding(record: Record) -> str:
     low, high = record.interval or (record.ideal, record.ideal)
     if record.measure == "attribute_advantage":
         bounds = f"{100 * low:+.1f} to {100 * high:+.1f} points"
+    elif record.measure.endswith("_auc"):
+        bounds = f"{low:.3f} to {high:.3f}"
     else:
-        bounds = f"{max(0.0, low):.3g} to {high:.3g}"
+        bounds = f"{low:.2%} to {high:.2%}"
     words = _FINDINGS.get(record.measure, record.measure + " is {value:.4g}")
     about = ", ".join(record.variables)
     text = words.format(value=record.value, ideal=record.ideal, about=about, points=100 * record.value)
-    return f"{text[0].upper()}{text[1:]} (without memory: {bounds}; {record.n} rows)."
+    return f"{text[0].upper()}{text[1:]} (without memory: {bounds}; rows: {record.n:,})."
 
 
 def _count(record: Record) -> str:
-    return _COUNTS[record.measure].format(value=record.value, about=", ".join(record.variables))
+    names = list(record.variables)
+    words = {"about": ", ".join(names), "first": ", ".join(names[:-1]), "last": names[-1]}
+    return _COUNTS[record.measure].format(value=record.value, **words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,10 +287,7 @@ class _Tables:
 
 def _copies(tables: _Tables, names: Sequence[str], max_rows: int, seed: int) -> list[Record]:
     sides = ["train", "synthetic", *(["holdout"] if tables.holdout is not None else [])]
-    stacked = [
-        np.concatenate([np.asarray(getattr(tables, side)[n], dtype=np.float64) for side in sides]) for n in names
-    ]
-    groups = row_groups(np.column_stack(stacked))
+    groups = row_groups([np.concatenate([getattr(tables, side)[n] for side in sides]) for n in names])
     parts = dict(zip(sides, np.split(groups, np.cumsum([tables.size(side) for side in sides])[:-1]), strict=True))
     trained = np.zeros(groups.max() + 1, dtype=bool)
     trained[parts["train"]] = True

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from microplex._validation import check_choice
 from microplex.errors import DataError, ParameterError
 
 GROUPS = ("marginal", "joint", "conditional", "utility", "privacy", "hierarchy", "calibration")
+WORST_PAIR = "the worst pair"  # detail of a record whose variables are those that came out worst
+
+_LOST = "the values are too large or too small for floating-point numbers"
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ def attempt(
 ) -> Record:
     """Return the record of a measure; what a `DataError` says becomes the reason why it is not defined.
 
+    So is a figure that floating point cannot hold, of values near 1e308 or below 1e-307.
+
     Parameters
     ----------
     measure, group, variables, ideal, n, detail
@@ -144,10 +150,15 @@ def attempt(
     0.02
     """
     try:
-        found = compute()
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            found = compute()
     except DataError as error:
         return undefined(measure, group, variables, str(error), detail)
+    except (FloatingPointError, ZeroDivisionError, OverflowError):
+        return undefined(measure, group, variables, _LOST, detail)
     figure = found if isinstance(found, Figure) else Figure(found)
+    if any(math.isinf(number) for number in (figure.value, *(figure.interval or ()))):
+        return undefined(measure, group, variables, _LOST, detail)
     place = figure.detail or detail
     return Record(measure, group, variables, float(figure.value), ideal, math.nan, figure.interval, place, n)
 

@@ -103,10 +103,11 @@ def top_share(values: ArrayLike, share: float, weights: ArrayLike | None = None)
 def gini(values: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return the Gini coefficient of numbers that may be negative.
 
-    sum_ij w_i w_j |x_i - x_j| / (2 W sum_i w_i |x_i|) with W = sum w, the mean absolute difference over twice the mean
-    absolute value (Raffinetti, Siletti and Vernizzi, 2015, "On the Gini coefficient normalization when attributes with
-    negative values are considered"). It equals the coefficient of Gini (1914) where no value is negative, and stays
-    between 0 (all equal) and 1 where some are, as the classical one, which divides by the mean, does not.
+    sum_ij w_i w_j ``|x_i - x_j|`` / (2 W sum_i w_i ``|x_i|``) with W = sum w, the mean absolute difference over twice
+    the mean absolute value (Raffinetti, Siletti and Vernizzi, 2015, "On the Gini coefficient normalization when
+    attributes with negative values are considered"). It equals the coefficient of Gini (1914) where no value is
+    negative, and stays between 0 (all equal) and 1 where some are, as the classical one, which divides by the mean,
+    does not.
 
     Parameters
     ----------

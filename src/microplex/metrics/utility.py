@@ -16,10 +16,11 @@ from microplex._random import generator
 from microplex._validation import check_columns, check_weights
 from microplex.errors import DataError, near_miss
 from microplex.frames import Level
-from microplex.metrics.classifier import auc, boosting, features
+from microplex.metrics.classifier import auc
 from microplex.metrics.joint import binned, ranks
 from microplex.metrics.pair import Pair, Variable
 from microplex.metrics.record import Record, undefined
+from microplex.metrics.trees import coarse, features, fitted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,6 +30,8 @@ MIN_LEVEL_ROWS = 30
 _UNIFORM = 0.01
 _Z = 1.959963984540054
 _STREAM = 751
+_TESTED = 4  # test rows a training row, at most
+_LIGHT = {"max_iter": 40, "learning_rate": 0.15, "max_leaf_nodes": 12}  # for a few thousand rows
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ def prediction_records(
         Real rows to test on, as its real side; without it half of the real rows are for testing, half for training.
     targets : sequence of str
     max_rows : int
-        Most rows to train on, of either kind.
+        Most rows to train on, of either kind, drawn at random; up to four times as many test rows are drawn.
     seed : int
 
     Returns
@@ -219,17 +222,20 @@ def prediction_records(
     1.0
     """
     check_columns(both.names, list(targets), "prediction target")
-    joined, n_train = (both, 0) if holdout is None else (_joined(both, holdout), len(both.real_weights))
+    if not targets:
+        return []
     random = generator(seed, _STREAM)
-    order = random.permutation(len(joined.real_weights))
-    half = len(order) // 2
-    trained, tested = (
-        (order[:half], order[half:]) if holdout is None else (order[order < n_train], order[order >= n_train])
-    )
-    size = min(len(trained), len(joined.synthetic_weights), max_rows)
-    made = random.permutation(len(joined.synthetic_weights))[:size]
-    rows = (trained[:size], tested[: 4 * max_rows], made)
-    return [record for name in targets for record in _predicted(joined, name, rows)]
+    trained, made = (random.permutation(len(w)) for w in (both.real_weights, both.synthetic_weights))
+    half = len(trained) if holdout is not None else len(trained) // 2
+    size = min(half, len(made), max_rows)
+    some = both.rows(trained[:size], made[:size])
+    if holdout is None:
+        held = both.rows(trained[half:][: _TESTED * max_rows], made[:size])
+    else:
+        check_columns(holdout.names, both.names, "holdout")
+        tested = random.permutation(len(holdout.real_weights))[: _TESTED * max_rows]
+        held = holdout.rows(tested, np.arange(len(holdout.synthetic_weights))[:1])
+    return _predictions(_joined(some, held), size, targets)
 
 
 def regression_records(both: Pair, regressions: Sequence[Regression]) -> list[Record]:
@@ -291,25 +297,34 @@ def utility_records(
     return prediction_records(both, holdout, targets, max_rows, seed) + regression_records(both, regressions)
 
 
-def _predicted(both: Pair, name: str, rows: tuple[Ints, Ints, Ints]) -> list[Record]:
-    variable = both[name]
-    measures = ("tstr_r2",) if variable.is_number else ("tstr_auc", "tstr_log_loss")
-    real, synthetic, categories = features([v for v in both.variables if v.name != name], both.real_weights)
-    truth, made = _outcomes(both, variable)
-    sides = []
-    for part, values, w, use in (
-        (real, truth, both.real_weights, rows[0]),
-        (real, truth, both.real_weights, rows[1]),
-        (synthetic, made, both.synthetic_weights, rows[2]),
-    ):
-        kept = use[~np.isnan(values[use]) & (w[use] > 0)]
-        sides.append((part[kept], values[kept], w[kept]))
+def _predictions(both: Pair, size: int, targets: Sequence[str]) -> list[Record]:
+    """Return the records of every target; of the real rows the first `size` are to train on, the others to test on."""
+    real, synthetic, categories = features(both.variables, both.real_weights)
+    weights = np.concatenate([both.real_weights, both.synthetic_weights])
+    seen = coarse(np.vstack([real, synthetic]), weights, categories)
+    parts = np.split(seen, [size, len(real)]), np.split(weights, [size, len(real)])
+    records: list[Record] = []
+    for name in targets:
+        variable, place = both[name], both.names.index(name)
+        truth, made = _outcomes(both, variable)
+        others = [c - (c > place) for c in categories if c != place]
+        sides = []
+        for X, y, w in zip(parts[0], np.split(np.concatenate([truth, made]), [size, len(real)]), parts[1], strict=True):
+            kept = ~np.isnan(y) & (w > 0)
+            sides.append((np.delete(X, place, axis=1)[kept], y[kept], w[kept]))
+        records += _predicted(variable, sides, others)
+    return records
+
+
+def _predicted(variable: Variable, sides: list[tuple[Floats, Floats, Floats]], categories: list[int]) -> list[Record]:
+    """Return the records of one target from rows to train on, to test on, and synthetic ones to train on."""
+    name, measures = variable.name, ("tstr_r2",) if variable.is_number else ("tstr_auc", "tstr_log_loss")
     if any(len(side[1]) < 2 or np.ptp(side[1]) == 0 for side in sides):
         return [undefined(m, "utility", (name,), "the target does not vary in each of the tables") for m in measures]
-    test, size = sides[1], int(np.nanmax(np.concatenate([truth, made]))) + 1
+    test, size = sides[1], int(max(side[1].max() for side in sides)) + 1
     scores = []
     for X, y, w in (sides[2], sides[0]):
-        model = boosting("Regressor" if variable.is_number else "Classifier", categories, X, max_iter=100).fit(X, y, w)
+        model = fitted("Regressor" if variable.is_number else "Classifier", categories, X, y, w, **_LIGHT)
         if variable.is_number:
             scores.append([r_squared(test[1], model.predict(test[0]), test[2])])
         else:

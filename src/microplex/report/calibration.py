@@ -121,7 +121,7 @@ def _errors(diagnostics: pd.DataFrame, before: Floats, after: Floats, order: NDA
         f"Relative errors of targets before and after, {many}. Before: up to {number(float(before.max()), 2)}. "
         f"After: up to {number(float(after.max()), 2)}."
     )
-    svg = picture(lambda f: _draw_errors(f, names, old, new), 430, 60 + 17 * len(names), alt, "cal")
+    svg = picture(lambda f: _draw_errors(f, names, old, new), 350, 60 + 17 * len(names), alt, "cal")
     return figure(svg, text(f"Relative error of targets: {many}. Round marks: before. Diamonds: after."))
 
 
@@ -132,7 +132,7 @@ def _draw_errors(canvas: Any, names: Sequence[str], old: Floats, new: Floats) ->
     axes.hlines(place, np.minimum(old, new), np.maximum(old, new), color=FAINT, lw=0.8)
     axes.plot(old, place, "o", color=REAL, markersize=9)
     axes.plot(new, place, "D", color=SYNTHETIC, markersize=4.5)
-    axes.set_yticks(place, [clipped(name, 30) for name in names], fontsize=10)
+    axes.set_yticks(place, [clipped(name, 26) for name in names], fontsize=10)
     axes.set_ylim(len(names) - 0.5, -0.5)
     low = float(np.log10(min(old.min(), new.min())))
     high = float(np.log10(max(old.max(), new.max())))
@@ -162,7 +162,7 @@ def _ratios(result: ReweightResult) -> str:
     words = f"Ratios of calibrated to base weights: 1 % are below {low:.3g}, half below {middle:.3g}, "
     words += f"99 % below {high:.3g}."
     words += f" {100 * none:.3g} % of the records have no weight left." if none else ""
-    return figure(picture(lambda f: _draw_ratios(f, ratios), 430, 240, words, "ratio"), text(words))
+    return figure(picture(lambda f: _draw_ratios(f, ratios), 350, 220, words, "ratio"), text(words))
 
 
 def _draw_ratios(canvas: Any, ratios: Floats) -> None:

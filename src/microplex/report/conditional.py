@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,15 @@ from microplex.errors import DataError
 from microplex.metrics import Pair
 from microplex.metrics.cells import Cells, cell_means, condition_cells
 from microplex.metrics.evaluation import Evaluation
-from microplex.report.drawing import FAINT, REAL, SYNTHETIC, clipped, percent, picture, short
+from microplex.report.axes import MOMENTS, labels, moment_ticks, written
+from microplex.report.drawing import FAINT, REAL, SYNTHETIC, clipped, percent, picture
 from microplex.report.markup import figure, paragraph, text
 
 Floats = NDArray[np.float64]
 
 MOST = 18  # panels
 _LONGEST = 20  # characters of a cell's label
+_DRAWABLE = 1e300  # sums of larger means are infinite
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +34,16 @@ class _Panel:
     condition: str
     cells: tuple[str, ...]
     figures: tuple[tuple[str, Floats, Floats], ...]  # what it is, real, synthetic
+    dtype: str = ""
 
 
-def conditional_panel(both: Pair, conditions: Sequence[str], targets: Sequence[str], evaluation: Evaluation) -> str:
+def conditional_panel(
+    both: Pair,
+    conditions: Sequence[str],
+    targets: Sequence[str],
+    evaluation: Evaluation,
+    dtypes: Mapping[str, str] | None = None,
+) -> str:
     """Return panels of the targets by each condition, those furthest beyond their floor first.
 
     Parameters
@@ -41,6 +52,8 @@ def conditional_panel(both: Pair, conditions: Sequence[str], targets: Sequence[s
     conditions, targets : sequence of str
     evaluation : Evaluation
         Gives the order.
+    dtypes : mapping of str to str, optional
+        Says which variables are dates.
 
     Returns
     -------
@@ -55,7 +68,7 @@ def conditional_panel(both: Pair, conditions: Sequence[str], targets: Sequence[s
     pairs.sort(key=lambda pair: -_beyond(evaluation, *pair))
     panels: list[_Panel] = []
     for target, name in pairs:
-        panel = _panel(both, target, name, cells[name]) if len(panels) < MOST else None
+        panel = _panel(both, target, name, cells[name], (dtypes or {}).get(target, "")) if len(panels) < MOST else None
         panels += [panel] if panel else []
     drawn = "".join(_figure(panel, f"c{i}") for i, panel in enumerate(panels))
     words = f"{len(panels)} of {len(pairs)} pairs of target and condition, those furthest beyond their floor first. "
@@ -71,7 +84,7 @@ def _beyond(evaluation: Evaluation, target: str, condition: str) -> float:
     return max((gap for gap in found if not np.isnan(gap)), default=-1.0)
 
 
-def _panel(both: Pair, target: str, condition: str, cells: Cells) -> _Panel | None:
+def _panel(both: Pair, target: str, condition: str, cells: Cells, dtype: str) -> _Panel | None:
     variable = both[target]
     try:
         known = [both.known(target, side) for side in ("real", "synthetic")]
@@ -92,17 +105,20 @@ def _panel(both: Pair, target: str, condition: str, cells: Cells) -> _Panel | No
         mode = int(np.bincount(np.asarray(codes, np.int64), weights=weights).argmax())
         shares = by_cell(lambda values: (values == mode).astype(np.float64))
         return _Panel(target, condition, cells.labels, ((f"share of {variable.levels[mode]}", *shares),))
-    figures = [("mean", *by_cell(lambda values: np.asarray(values, np.float64)))]
+    means = by_cell(lambda values: np.asarray(values, np.float64))
+    if (np.abs(np.concatenate(means)) > _DRAWABLE).any():
+        return None
+    figures = [("mean", *means)]
     zero = by_cell(lambda values: (values == 0).astype(np.float64))
-    if np.nanmax(np.concatenate(zero)) > 0:
+    if np.nanmax(np.concatenate(zero)) > 0 and dtype not in MOMENTS:
         figures.append(("share of zeros", *zero))
-    return _Panel(target, condition, cells.labels, tuple(figures))
+    return _Panel(target, condition, cells.labels, tuple(figures), dtype)
 
 
 def _figure(panel: _Panel, prefix: str) -> str:
     parts = []
     for what, real, synthetic in panel.figures:
-        write = percent if what.startswith("share") else short
+        write = percent if what.startswith("share") else partial(written, dtype=panel.dtype)
         cells = (
             f"{clipped(cell, 40)}: {_said(a, write)} real, {_said(b, write)} synthetic"
             for cell, a, b in zip(panel.cells, real, synthetic, strict=True)
@@ -131,9 +147,9 @@ def _draw(canvas: Any, panel: _Panel) -> None:
         own.tick_params(length=0)
         own.tick_params(axis="x", length=3, color=FAINT)
         ends = np.concatenate([real, synthetic])
-        _ticks(own, ends[~np.isnan(ends)], what.startswith("share"))
-    labels = [clipped(_without_name(cell, panel.condition), _LONGEST) for cell in panel.cells]
-    axes[0].set_yticks(place, labels, fontsize=10)
+        _ticks(own, ends[~np.isnan(ends)], "share" if what.startswith("share") else panel.dtype)
+    names = [clipped(_without_name(cell, panel.condition), _LONGEST) for cell in panel.cells]
+    axes[0].set_yticks(place, names, fontsize=10)
 
 
 def _without_name(cell: str, condition: str) -> str:
@@ -141,14 +157,19 @@ def _without_name(cell: str, condition: str) -> str:
     return cell.replace(f" < {condition} <= ", " < … <= ").removeprefix(f"{condition} ").replace("<=", "≤")
 
 
-def _ticks(axes: Any, values: Floats, is_share: bool) -> None:
+def _ticks(axes: Any, values: Floats, dtype: str = "") -> None:
     if not len(values):
         axes.set_xticks([])
         return
     low, high = float(values.min()), float(values.max())
     pad = 0.1 * (high - low) or max(0.02, 0.1 * abs(high))
     axes.set_xlim(low - pad, high + pad)
-    step = 10.0 ** np.floor(np.log10(high - low + 2 * pad))
-    step = next(s for s in (step / 5, step / 2, step, 2 * step, 5 * step) if (high - low + 2 * pad) / s <= 3.5)
-    ticks = np.arange(np.ceil((low - pad) / step), np.floor((high + pad) / step) + 1) * step
-    axes.set_xticks(ticks, [f"{100 * t:.3g}%" if is_share else short(round(float(t), 12)) for t in ticks], fontsize=10)
+    if dtype in MOMENTS:
+        ticks, names = moment_ticks(low - pad, high + pad, dtype)
+        axes.set_xticks(ticks, names, fontsize=10)
+        return
+    wide = high - low + 2 * pad
+    ten = 10.0 ** np.floor(np.log10(wide))
+    step = next(s * ten for s in (0.25, 0.5, 1, 2, 2.5) if wide / (s * ten) <= 4)  # two to four ticks
+    ticks = [float(k) * step for k in range(math.ceil((low - pad) / step), math.floor((high + pad) / step) + 1)]
+    axes.set_xticks(ticks, labels(ticks, share=dtype == "share"), fontsize=10)

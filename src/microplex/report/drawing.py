@@ -50,6 +50,7 @@ _SETTINGS: dict[Any, Any] = {
 SHORT = 200  # whole numbers up to here take a linear axis
 BINS = 60
 _LARGEST = 1.45  # pixels a point
+_MOST = 1e307
 
 
 def picture(draw: Callable[[Any], None], width: float, height: float, alt: str, prefix: str) -> str:
@@ -129,6 +130,8 @@ class Scale:
     ----------
     values : array_like
         At least one; those of both tables.
+    dtype : str
+        Dates have a linear axis.
 
     Examples
     --------
@@ -136,13 +139,14 @@ class Scale:
     ('log', 'linear', 'both')
     """
 
-    def __init__(self, values: ArrayLike) -> None:
+    def __init__(self, values: ArrayLike, dtype: str = "") -> None:
         x = np.asarray(values, np.float64)
         size = np.abs(x)
         large = float(np.quantile(size, 0.99))
         is_short = bool((x == np.rint(x)).all()) and large <= SHORT
         spread = large / max(float(np.quantile(size, 0.02)), 1e-300)
-        self.kind = "linear" if is_short or (spread < 8 and (x > 0).all()) else "both" if (x < 0).any() else "log"
+        is_linear = is_short or (spread < 8 and (x > 0).all()) or dtype in ("date", "datetime")
+        self.kind = "linear" if is_linear else "both" if (x < 0).any() else "log"
         self.whole = is_short
         self.step = 10.0 ** math.floor(math.log10(max(float(np.quantile(size, 0.1)), 1e-12)))
         self.bins = int(np.clip(1.5 * math.sqrt(len(x)), 12, BINS))
@@ -151,7 +155,9 @@ class Scale:
         """Return where values stand on the axis."""
         x = np.asarray(values, np.float64)
         if self.kind == "both":
-            return np.asarray(np.arcsinh(x / self.step / 2) / math.log(10))
+            with np.errstate(over="ignore"):  # beyond 1e308 steps: at the end of the axis
+                steps = np.clip(x / self.step / 2, -_MOST, _MOST)
+            return np.asarray(np.arcsinh(steps) / math.log(10))
         return np.log10(np.maximum(x, 1e-12)) if self.kind == "log" else x
 
     def edges(self, low: float, high: float) -> Floats:
@@ -168,7 +174,10 @@ class Scale:
             width = 10.0 ** math.floor(math.log10(max(high - low, 1e-9) / 2)) * 2
             wanted = [width * k for k in range(math.ceil(low / width), math.floor(high / width) + 1)]
         else:
-            powers = [10.0**k for k in range(-9, 16)]
+            zero = math.floor(math.log10(self.step)) if self.kind == "both" else 0  # ends count powers of ten
+            first = zero if self.kind == "both" else math.floor(low)
+            last = min(307, zero + math.ceil(max(abs(low), abs(high)) if self.kind == "both" else high) + 1)
+            powers = [10.0**k for k in range(max(-300, first), last + 1)]
             halves = [factor * power for factor in (3, 5, 2, 7, 4, 1.5) for power in powers]
             wanted = powers + halves if self.kind == "log" else [0.0, *powers, *(-power for power in powers)]
             wanted.sort(key=lambda x: not self._is_round(x))
@@ -184,8 +193,8 @@ class Scale:
         return value == 0 or abs(math.log10(abs(value))) % 3 < 1e-9
 
 
-def short(value: float) -> str:
-    """Write a figure in a few characters.
+def short(value: float, digits: int = 3) -> str:
+    """Write a figure in a few characters, whole numbers below 100,000 in all of theirs if it takes more digits.
 
     Examples
     --------
@@ -194,10 +203,14 @@ def short(value: float) -> str:
     """
     size = abs(value)
     sign = "\N{MINUS SIGN}" if value < 0 else ""
+    if size >= 1e15:
+        return f"{sign}{size:.{digits}g}".replace("e+", "e")
+    if digits > 3 and size < 1e5 and size == round(size):
+        return f"{sign}{size:.0f}"
     for unit, suffix in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if size >= unit:
-            return f"{sign}{size / unit:.3g}{suffix}"
-    return f"{sign}{size:.3g}"
+            return f"{sign}{size / unit:.{digits}g}{suffix}"
+    return f"{sign}{size:.{digits}g}"
 
 
 def percent(value: float) -> str:

@@ -54,8 +54,8 @@ def correlation_panel(both: Pair, names: Sequence[str]) -> str:
     svg = picture(lambda f: _heat_map(f, some, gaps[np.ix_(shown, shown)]), size, size, alt, "heat")
     note = "" if not left_out else f" {left_out} variables whose correlations differ least are left out."
     caption = (
-        "Synthetic less real. A filled square of full colour is a difference of 0.3 or more; from 0.05 on its sign "
-        f"stands in it. Crossed: not defined, as a variable is constant.{note}"
+        "Synthetic less real: orange is higher, blue lower. A filled square of full colour is a difference of 0.3 or "
+        f"more; from 0.05 on its sign stands in it. Crossed: not defined, as a variable is constant.{note}"
     )
     rows = [[text(a), text(b), number(x, 3), number(y, 3), number(z, 3)] for a, b, x, y, z in words]
     headers = ("variable", "with", "real", "synthetic", "difference")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from microplex.errors import DataError
 from microplex.metrics import Pair, Variable
 from microplex.metrics.evaluation import Evaluation
+from microplex.report.axes import MOMENTS, labels, moment_ticks, written
 from microplex.report.drawing import (
     FAINT,
     INK,
@@ -21,7 +22,6 @@ from microplex.report.drawing import (
     middle_range,
     percent,
     picture,
-    short,
 )
 from microplex.report.markup import figure, light, text
 from microplex.survey import quantile
@@ -39,7 +39,9 @@ _WIDTH, _HEIGHT = 280.0, 190.0
 _SIDES = ("real", "synthetic")
 
 
-def margin_cards(both: Pair, targets: Sequence[str], evaluation: Evaluation) -> str:
+def margin_cards(
+    both: Pair, targets: Sequence[str], evaluation: Evaluation, dtypes: Mapping[str, str] | None = None
+) -> str:
     """Return a card for each target.
 
     Parameters
@@ -48,6 +50,8 @@ def margin_cards(both: Pair, targets: Sequence[str], evaluation: Evaluation) -> 
     targets : sequence of str
     evaluation : Evaluation
         Gives the verdicts in the head of each card.
+    dtypes : mapping of str to str, optional
+        Says which variables are dates.
 
     Returns
     -------
@@ -62,12 +66,12 @@ def margin_cards(both: Pair, targets: Sequence[str], evaluation: Evaluation) -> 
         lights = " ".join(f'<span class="count">{n} {light(word)}</span>' for word, n in counts.items() if n)
         cards.append(
             f'<article class="card"><h3>{text(name)}</h3><p class="counts">{lights}</p>'
-            f"{_card(both, both[name], f'm{i}')}</article>"
+            f"{_card(both, both[name], f'm{i}', (dtypes or {}).get(name, ''))}</article>"
         )
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(both: Pair, variable: Variable, prefix: str) -> str:
+def _card(both: Pair, variable: Variable, prefix: str, dtype: str) -> str:
     try:
         real, synthetic = both.known(variable.name, "real"), both.known(variable.name, "synthetic")
     except DataError as error:
@@ -81,19 +85,24 @@ def _card(both: Pair, variable: Variable, prefix: str) -> str:
     )
     distinct = np.unique(np.concatenate([side[0] for side in sides]))
     if len(distinct) <= FEW:
-        shares = {short(at): (_share(sides[0], at), _share(sides[1], at)) for at in distinct}
+        shares = _shares(sides, [float(at) for at in distinct], dtype)
         return _levels_card(variable.name, {**shares, **missing}, prefix)
-    atoms = _atoms(sides)
-    shares = {short(at): (_share(sides[0], at), _share(sides[1], at)) for at in atoms}
+    atoms = _atoms(sides, dtype)
+    shares = _shares(sides, atoms, dtype)
     rest: Sides = (_without(sides[0], atoms), _without(sides[1], atoms))
-    body, rows = _described(sides)
+    body, rows = _described(sides, dtype)
     alt = f"{variable.name}: {body}. Bars: shares of exact values. Curve: density of the other values."
-    pictures = [picture(lambda f: _density(f, {**shares, **missing}, rest), _WIDTH, _HEIGHT, alt, prefix)]
-    tails, sign = _tails(sides)
+    pictures = [picture(lambda f: _density(f, {**shares, **missing}, rest, dtype), _WIDTH, _HEIGHT, alt, prefix)]
+    tails, sign = _tails(sides) if dtype not in MOMENTS else (None, 1)
     if tails is not None:
         alt = f"{variable.name}: share of rows {'above' if sign > 0 else 'below minus'} each amount, both axes in logs."
         pictures.append(picture(lambda f: _tail(f, tails, sign), _WIDTH, _HEIGHT, alt, prefix + "t"))
     return figure(f'<div class="pictures">{"".join(pictures)}</div>', rows)
+
+
+def _shares(sides: Sides, values: Sequence[float], dtype: str) -> Shares:
+    names = labels(values, dtype)
+    return {name: (_share(sides[0], at), _share(sides[1], at)) for name, at in zip(names, values, strict=True)}
 
 
 def _missing(both: Pair, variable: Variable) -> Shares:
@@ -106,6 +115,8 @@ def _missing(both: Pair, variable: Variable) -> Shares:
 
 def level_shares(both: Pair, variable: Variable) -> Shares:
     """Return the weighted share of each level, the missing last; rare levels of many are put together.
+
+    Levels that no row of positive weight has are left out.
 
     Examples
     --------
@@ -121,13 +132,15 @@ def level_shares(both: Pair, variable: Variable) -> Shares:
         codes, w = np.asarray(getattr(variable, side), np.int64), getattr(both, f"{side}_weights")
         shares = np.bincount(np.where(codes < 0, k, codes), weights=w, minlength=k + 1)
         counts.append(shares / shares.sum())
-    order = np.arange(k)
-    if k > LEVELS:
-        order = np.sort(np.argsort(-np.maximum(counts[0], counts[1])[:k], kind="stable")[: LEVELS - 1])
+    largest = np.maximum(counts[0], counts[1])[:k]
+    order = np.flatnonzero(largest > 0)
+    many = len(order)
+    if many > LEVELS:
+        order = np.sort(np.argsort(-largest, kind="stable")[: LEVELS - 1])
     found = {str(variable.levels[i]): (float(counts[0][i]), float(counts[1][i])) for i in order}
-    if k > LEVELS:
+    if many > LEVELS:
         rest = [float(c[:k].sum() - c[order].sum()) for c in counts]
-        found[f"{k - len(order)} others"] = (rest[0], rest[1])
+        found[f"{many - len(order)} others"] = (rest[0], rest[1])
     if counts[0][k] or counts[1][k]:
         found["missing"] = (float(counts[0][k]), float(counts[1][k]))
     return found
@@ -143,7 +156,7 @@ def _without(side: tuple[Floats, Floats], atoms: Sequence[float]) -> tuple[Float
     return side[0][kept], side[1][kept]
 
 
-def _atoms(sides: Sides) -> list[float]:
+def _atoms(sides: Sides, dtype: str = "") -> list[float]:
     """Return 0, if there is any, and up to two other values that many rows share."""
     found: dict[float, float] = {}
     for values, weights in sides:
@@ -154,20 +167,21 @@ def _atoms(sides: Sides) -> list[float]:
     whole = all(bool((values == np.rint(values)).all()) for values, _ in sides)
     largest = max(float(np.abs(values).max()) for values, _ in sides)
     large = [] if whole and largest <= 200 else sorted(found, key=lambda at: -found[at])[:2]
-    zero = [0.0] if any((values == 0).any() for values, _ in sides) else []
+    zero = [0.0] if dtype not in MOMENTS and any((values == 0).any() for values, _ in sides) else []
     return sorted({*zero, *large})
 
 
-def _described(sides: Sides) -> tuple[str, str]:
+def _described(sides: Sides, dtype: str) -> tuple[str, str]:
     """Say the zero share and three quantiles of both sides, as words and as HTML."""
     lines = []
     zeros = [_share(side, 0.0) for side in sides]
-    if max(zeros) > 0:
+    if max(zeros) > 0 and dtype not in MOMENTS:
         lines.append(("zero", *(percent(zero) for zero in zeros)))
-    some = [_without(side, [0.0]) for side in sides]
+    some = [side if dtype in MOMENTS else _without(side, [0.0]) for side in sides]
     if all(len(values) for values, _ in some):
         found = [quantile(values, [0.5, 0.9, 0.99], weights) for values, weights in some]
-        lines += [(f"p{p}", short(float(a)), short(float(b))) for p, a, b in zip((50, 90, 99), *found, strict=True)]
+        of_each = zip((50, 90, 99), *found, strict=True)
+        lines += [(f"p{p}", written(float(a), dtype), written(float(b), dtype)) for p, a, b in of_each]
     words = ", ".join(f"{name} {a} real and {b} synthetic" for name, a, b in lines)
     head = "".join(f'<th scope="col" class="number">{name}</th>' for name, _, _ in lines)
     rows = "".join(
@@ -198,14 +212,14 @@ def _tails(sides: Sides) -> tuple[list[tuple[Floats, Floats]] | None, int]:
     return curves, sign
 
 
-def _density(canvas: Any, shares: Shares, rest: Sides) -> None:
+def _density(canvas: Any, shares: Shares, rest: Sides, dtype: str) -> None:
     if all(len(values) for values, _ in rest):
         many = len(shares)
         ratios = [0.17 * many + 0.02, 1.0] if many else [1.0]
         axes = canvas.subplots(ncols=len(ratios), width_ratios=ratios, squeeze=False)[0]
         if many:
             _bars(axes[0], shares)
-        _curves(axes[-1], rest)
+        _curves(axes[-1], rest, dtype)
     else:
         _bars(canvas.subplots(), shares)
 
@@ -223,9 +237,9 @@ def _bars(axes: Any, shares: Shares) -> None:
         axes.annotate(label, (place, top), (0, 4), textcoords="offset points", ha="center", fontsize=9)
 
 
-def _curves(axes: Any, rest: Sides) -> None:
+def _curves(axes: Any, rest: Sides, dtype: str) -> None:
     _bare(axes)
-    scale = Scale(np.concatenate([values for values, _ in rest]))
+    scale = Scale(np.concatenate([values for values, _ in rest]), dtype)
     places = [(scale(values), weights) for values, weights in rest]
     ends = [middle_range(*side) for side in places]
     edges = scale.edges(min(low for low, _ in ends), max(high for _, high in ends))
@@ -234,8 +248,12 @@ def _curves(axes: Any, rest: Sides) -> None:
     axes.stairs(heights[1], edges, color=SYNTHETIC, lw=1.4)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, 1.05 * max(float(h.max()) for h in heights) or 1.0)
-    ticks = scale.ticks(edges[0], edges[-1], 0.2)
-    axes.set_xticks(scale(ticks), [short(tick) for tick in ticks], fontsize=10)
+    if dtype in MOMENTS:
+        ticks, names = moment_ticks(float(edges[0]), float(edges[-1]), dtype)
+    else:
+        ticks = scale.ticks(edges[0], edges[-1], 0.2)
+        names = labels(ticks)
+    axes.set_xticks(scale(ticks), names, fontsize=10)
 
 
 def _tail(canvas: Any, curves: list[tuple[Floats, Floats]], sign: int) -> None:
@@ -251,7 +269,7 @@ def _tail(canvas: Any, curves: list[tuple[Floats, Floats]], sign: int) -> None:
     axes.set_ylim(np.log10(low) - 0.15, np.log10(high) + 0.1)
     scale = Scale(10 ** np.linspace(start, end, 50)) if end - start > 1 else _log_scale()
     ticks = scale.ticks(start, end, 0.22) if scale.kind == "log" else []
-    axes.set_xticks(np.log10(ticks), [short(sign * tick) for tick in ticks], fontsize=10)
+    axes.set_xticks(np.log10(ticks), labels([sign * tick for tick in ticks]), fontsize=10)
     powers = [p for p in range(-9, 1) if np.log10(low) - 0.15 <= p <= np.log10(high) + 0.1]
     axes.set_yticks(powers, [f"{10.0 ** (p + 2):g}%" for p in powers], fontsize=10)
     axes.tick_params(color=FAINT)

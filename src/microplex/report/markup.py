@@ -6,7 +6,14 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
-_KINDS = {"as real": ("real", "●"), "near": ("near", "▲"), "off": ("off", "■"), "not defined": ("none", "–")}
+_KINDS = {
+    "as real": ("real", "●"),
+    "exact": ("real", "●"),
+    "near": ("near", "▲"),
+    "off": ("off", "■"),
+    "broken": ("off", "■"),
+    "not defined": ("none", "–"),
+}
 
 
 def text(value: object) -> str:

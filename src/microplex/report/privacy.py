@@ -50,10 +50,10 @@ def _tests(records: Sequence[Record]) -> str:
         low, high = record.interval or (record.ideal, record.ideal)
         name = f"{record.measure} {', '.join(record.variables)}".strip()
         words.append(f"{name} {number(record.value, 3)}, without memory {number(low, 3)} to {number(high, 3)}")
-    svg = picture(lambda f: _draw(f, records), 460, 50 + 22 * len(records), f"{'; '.join(words)}.", "privacy")
+    svg = picture(lambda f: _draw(f, records), 350, 50 + 22 * len(records), f"{'; '.join(words)}.", "privacy")
     caption = (
         "Band: where 95 % of values lie if nothing was memorised. A mark to the right of it is a sign of memory, "
-        "one to the left is none."
+        "one to the left is none. Chance alone puts 1 mark in 40 to the right."
     )
     return figure(svg, text(caption), "narrow")
 
@@ -67,13 +67,14 @@ def _draw(canvas: Any, records: Sequence[Record]) -> None:
         axes.barh(place, 2, 0.6, left=-1, color=REAL)
         axes.plot(at, place, "D", color=SYNTHETIC, markersize=6)
         label = f"{100 * record.value:.2f}%" if abs(record.value) < 0.2 else f"{record.value:.3f}"
+        label = label.replace("-", "\N{MINUS SIGN}")
         axes.annotate(
             label, (_FAR + 0.2, place), (4, 0), textcoords="offset points", va="center", fontsize=10, color=INK
         )
-    names = [clipped(f"{record.measure} {', '.join(record.variables)}", 32) for record in records]
+    names = [clipped(f"{record.measure} {', '.join(record.variables)}", 26) for record in records]
     axes.set_yticks(range(len(records)), names, fontsize=10)
     axes.set_ylim(len(records) - 0.4, -0.6)
-    axes.set_xlim(-_FAR - 0.3, _FAR + 2.2)
+    axes.set_xlim(-_FAR - 0.3, _FAR + 3.4)
     axes.set_xticks([-_FAR / 2, _FAR / 2], ["no memory", "memory"], fontsize=10)
     axes.tick_params(length=0)
     axes.spines["left"].set_visible(False)

@@ -16,13 +16,18 @@
       const fits = parts.every((part) => words.get(row).includes(part)) &&
         (!group.value || row.dataset.group === group.value) && (!word.value || row.dataset.word === word.value);
       if (fits) matching += 1;
-      row.hidden = !fits || (!all && matching > first);
-      if (!row.hidden) visible += 1;
+      const later = fits && !all && matching > first;
+      row.hidden = !fits;
+      row.classList.toggle("later", later);
+      if (fits && !later) visible += 1;
     }
     more.hidden = visible === matching;
     more.textContent = "Show all " + matching;
-    shown.textContent = visible + " of " + rows.length + " measures shown" +
-      (matching < rows.length ? "; " + matching + " match" : "") + ".";
+    const most = document.createElement("span");
+    most.className = "screen";
+    most.textContent = visible < matching ? ", the first " + visible + " shown" : "";
+    shown.replaceChildren((matching < rows.length ? matching + " of " + rows.length + " measures match" :
+      rows.length + " measures"), most, ".");
   }
 
   function key(row, column, kind) {
@@ -53,6 +58,7 @@
   });
   controls.addEventListener("submit", (event) => event.preventDefault());
   for (const input of [text, group, word]) input.addEventListener("input", update);
+  addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) part.open = true; });
   more.addEventListener("click", () => { all = true; update(); text.focus(); });
   controls.hidden = false;
   update();

@@ -6,22 +6,26 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
+from typing import TypeAlias
 
-import numpy as np
 import pandas as pd
 
 from microplex import __version__
+from microplex.entities import Population
 from microplex.errors import ParameterError
-from microplex.frames import Frame
+from microplex.frames import Frame, n_rows, read_column
 from microplex.metrics import Pair, pair
 from microplex.metrics.evaluate import evaluate
 from microplex.metrics.evaluation import Evaluation
+from microplex.metrics.households import HierarchyEvaluation
 from microplex.report.calibration import calibration_panel, checked
 from microplex.report.conditional import conditional_panel
+from microplex.report.hierarchy import hierarchy_section
 from microplex.report.joint import correlation_panel
 from microplex.report.margins import margin_cards
 from microplex.report.markup import listing, paragraph, section, text
@@ -30,7 +34,11 @@ from microplex.report.privacy import privacy_section
 from microplex.report.words import verdict_section
 from microplex.targets import ReweightResult
 
+Households: TypeAlias = tuple[HierarchyEvaluation, Population, Population]
 _TITLE = "Synthetic against real data"
+_PACKAGES = {
+    name: name.replace("scikit-learn", "sklearn") for name in ("numpy", "scipy", "pandas", "scikit-learn", "matplotlib")
+}
 _LEGEND = (
     '<ul class="legend" aria-label="Key">'
     '<li><i class="r" aria-hidden="true"></i>real (area, wide line, round mark)</li>'
@@ -50,6 +58,7 @@ def write_report(
     *,
     evaluation: Evaluation | None = None,
     calibration: ReweightResult | pd.DataFrame | None = None,
+    households: Households | None = None,
     title: str = _TITLE,
     reproduce: Mapping[str, object] | None = None,
     sensitive: Sequence[str] = (),
@@ -72,6 +81,8 @@ def write_report(
         Of the same tables, where there is one already; its conditions and targets are taken.
     calibration : ReweightResult or DataFrame, optional
         What a `Reweighter` found, or the table that `microplex reweight --report` writes.
+    households : tuple of (HierarchyEvaluation, Population, Population), optional
+        What `microplex.metrics.households.evaluate_hierarchy` found, and the real and the synthetic population.
     title : str
     reproduce : mapping of str to object, optional
         What to add to the versions and sizes of the last part: a command, a date, checksums of the tables.
@@ -89,11 +100,14 @@ def write_report(
         As `evaluate`; or a holdout is given without training rows, or calibration targets lack a column.
     FileNotFoundError
         If the folder does not exist.
+    PermissionError
+        If it takes no files; before any work.
     ImportError
         If matplotlib or scikit-learn is not installed: ``pip install "microplex[report]"``.
 
     Examples
     --------
+    >>> import numpy as np
     >>> draw = np.random.default_rng(0)
     >>> real = pd.DataFrame({"age": draw.integers(20, 60, 200), "wages": draw.lognormal(10, 1, 200)})
     >>> file = Path(tempfile.mkdtemp()) / "report.html"
@@ -107,6 +121,7 @@ def write_report(
         raise ParameterError("a holdout is compared with training rows; give train too, or leave out holdout.")
     if isinstance(calibration, pd.DataFrame):
         checked(calibration)
+    own = evaluation is None
     if evaluation is None:
         evaluation = evaluate(
             real,
@@ -123,8 +138,17 @@ def write_report(
         )
     conditions, targets = list(evaluation.condition_vars), list(evaluation.target_vars)
     both = pair(real, synthetic, [*conditions, *targets], weight_col)
-    facts = _facts(evaluation, weight_col, seed, reproduce or {})
-    _write_whole(file, page(title, evaluation, both, calibration, facts))
+    tables = {"training": train, "holdout": holdout}
+    facts = _facts(evaluation, weight_col, seed, {name: table for name, table in tables.items() if table is not None})
+    if own:
+        facts |= {
+            "sensitive": ", ".join(sensitive) or "none",
+            "quasi-identifiers": ", ".join(quasi_identifiers) or "none",
+            "rows for classifiers and distances": f"at most {max_rows:,}",
+        }
+    facts |= reproduce or {}
+    dtypes = {name: read_column(real, name).dtype for name in both.names}
+    _write_whole(file, page(title, evaluation, both, calibration, facts, dtypes, households))
     return evaluation
 
 
@@ -134,6 +158,8 @@ def page(
     both: Pair,
     calibration: ReweightResult | pd.DataFrame | None,
     facts: Mapping[str, object],
+    dtypes: Mapping[str, str] | None = None,
+    households: Households | None = None,
 ) -> str:
     """Return the whole page.
 
@@ -146,29 +172,40 @@ def page(
     calibration : ReweightResult or DataFrame, optional
     facts : mapping of str to object
         Lines of the part about reproduction.
+    dtypes : mapping of str to str, optional
+        Of the variables; dates are written as such.
+    households : tuple, optional
+        As for `write_report`.
 
     Returns
     -------
     str
     """
     conditions, targets = list(evaluation.condition_vars), list(evaluation.target_vars)
+    cards = margin_cards(both, targets, evaluation, dtypes)
+    panels = conditional_panel(both, conditions, targets, evaluation, dtypes)
     parts = {
-        "verdict": ("Verdict", verdict_section(evaluation)),
+        "verdict": ("Verdict", verdict_section(evaluation, both)),
         "table": (
             "Measures",
             section("table", "Measures", *(paragraph(n, "note") for n in evaluation.notes), measures_table(evaluation)),
         ),
-        "targets": ("Targets", section("targets", "Targets", _margins_note(), margin_cards(both, targets, evaluation))),
+        "targets": (
+            "Targets",
+            section("targets", "Targets", _margins_note(), cards),
+        ),
         "correlations": (
             "Correlations",
             section("correlations", "Correlations", correlation_panel(both, [*conditions, *targets])),
         ),
         "conditional": (
             "Conditions",
-            section("conditional", "Within conditions", conditional_panel(both, conditions, targets, evaluation)),
+            section("conditional", "Within conditions", panels),
         ),
         "privacy": ("Privacy", privacy_section(evaluation)),
     }
+    if households is not None:
+        parts["households"] = ("Households", hierarchy_section(*households))
     if calibration is not None:
         parts["calibration"] = (
             "Calibration",
@@ -204,6 +241,8 @@ def _check(file: Path, evaluation: Evaluation | None) -> None:
         raise IsADirectoryError(f"{str(file)!r} is a folder: name a file.")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(file.parent)!r} to write {file.name!r} to. Make it first.")
+    if not os.access(file.parent, os.W_OK):
+        raise PermissionError(f"the folder {str(file.parent)!r} does not take files: choose another one.")
 
 
 def _margins_note() -> str:
@@ -211,22 +250,22 @@ def _margins_note() -> str:
         "Left: bars are shares of zeros, missing and other exact values that many rows have; beside them the density "
         "of all other values, on a logarithmic axis where they span orders of magnitude. Right: the upper tail, the "
         "share of rows above each amount, both axes logarithmic. All are weighted. p50, p90 and p99 are quantiles of "
-        "values that are not 0."
+        "values that are not 0. Figures beside a bar: real, synthetic."
     )
     return _LEGEND + paragraph(words, "note")
 
 
-def _facts(evaluation: Evaluation, weight_col: str | None, seed: int, more: Mapping[str, object]) -> dict[str, object]:
+def _facts(evaluation: Evaluation, weight_col: str | None, seed: int, more: Mapping[str, Frame]) -> dict[str, object]:
+    sizes = evaluation.sizes | {name: n_rows(table) for name, table in more.items()}
     return {
         "microplex": __version__,
         "Python": platform.python_version(),
-        "numpy": np.__version__,
+        **{name: version(name) for name in _PACKAGES if find_spec(_PACKAGES[name])},
         "seed": seed,
-        "rows": ", ".join(f"{name} {size:,}" for name, size in evaluation.sizes.items()),
+        "rows": ", ".join(f"{name} {size:,}" for name, size in sizes.items()),
         "weights": weight_col or "none",
         "conditions": ", ".join(evaluation.condition_vars) or "none",
         "targets": ", ".join(evaluation.target_vars),
-        **more,
     }
 
 
@@ -235,7 +274,8 @@ def _reproduction(facts: Mapping[str, object]) -> str:
     lines = "\n".join(f"{name}: {value}" for name, value in facts.items())
     return (
         paragraph(
-            "Cite the software and its version, the data, and the settings below; they give the same figures again."
+            "Cite the software and its version, the data, and the settings below. The same tables, their rows in the "
+            "same order, give the same figures again with these settings and versions."
         )
         + listing([cite])
         + f"<pre>{'<br>'.join(text(line) for line in lines.splitlines())}</pre>"

@@ -47,7 +47,9 @@ def test_a_report_is_written_and_its_verdict_said(files):
     assert "Privacy was not measured" in done.stdout
     assert "report.html" in done.stdout
     command = "microplex report --real real.parquet --synthetic synthetic.parquet --conditions age --weights weight"
-    assert f"command: {command} --title &#x27;Pay &lt;2020&gt;&#x27;" in page
+    assert f"command: {command} --title &#x27;Pay &lt;2020&gt;&#x27; --date &#x27;1 May 2026&#x27;" in page
+    assert "tests of all variables together" in done.stdout
+    assert "Warning: Few rows: 150 real and 150 synthetic." in done.stderr
 
 
 def test_the_command_that_is_printed_makes_the_same_page(files):

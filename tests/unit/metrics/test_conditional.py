@@ -154,7 +154,10 @@ def test_what_is_not_defined_says_why():
     assert flat["crps_ratio", "wages"].reason == "the conditions determine the real values, so that their score is 0"
     few = found(real, synthetic[:15])
     assert few["conditional_ks", "wages", "sex"].reason == "no cell has 50 values in both tables"
-    assert few["crps_ratio", "wages"].reason == "20 neighbours need at least 21 rows in each table; the smaller has 15"
+    assert (
+        few["crps_ratio", "wages"].reason
+        == "20 neighbours need at least 21 effective rows in each table; the smaller has 12"
+    )
 
 
 def test_the_table_of_a_target_by_cell():

@@ -137,12 +137,33 @@ def test_neighbours_come_in_proportion_to_their_weights():
     assert abs((sampled.rows >= 150).sum() - 75) < 17
 
 
+def test_unequal_weights_do_not_narrow_the_ensembles():
+    """A row drawn into the searched table several times would stand for several draws of the law."""
+    held = []
+    for seed in range(12):
+        draw = np.random.default_rng(seed)
+        tables = [
+            pd.DataFrame({"x": draw.integers(0, 4, 800), "y": draw.normal(size=800), "w": draw.integers(1, 8, 800)})
+            for _ in range(2)
+        ]
+        both = pair(*tables, weight_col="w")
+        near = neighbour_ensembles(both, ["x"], m=20, seed=seed)
+        for column in near.synthetic.T[:50]:
+            assert len(set(column)) == 20
+        y, x = both["y"].synthetic[near.synthetic], both["y"].real[near.rows]
+        held.append(coverage(y, x, 0.9, near.weights, seed=seed))
+    assert abs(np.mean(held) - 0.9) < 4.5 * np.std(held) / np.sqrt(12)
+    assert np.std(held) < 0.03
+
+
 def test_too_few_rows_are_refused():
     few = pd.DataFrame({"sex": ["f"] * 5})
-    with pytest.raises(DataError, match="20 neighbours need at least 21 rows in each table; the smaller has 5"):
+    with pytest.raises(
+        DataError, match="20 neighbours need at least 21 effective rows in each table; the smaller has 5"
+    ):
         neighbour_ensembles(pair(few, few), ["sex"])
     heavy = pd.DataFrame({"sex": ["f"] * 30, "w": [1e6] + [1.0] * 29})
-    with pytest.raises(DataError, match="a single row carries so much of the real weight"):
+    with pytest.raises(DataError, match="21 effective rows in each table; the smaller has 1"):
         neighbour_ensembles(pair(heavy, heavy, weight_col="w"), ["sex"])
 
 

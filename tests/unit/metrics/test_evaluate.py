@@ -129,6 +129,11 @@ def test_floors_are_matched_by_measure_variable_and_level():
     assert not judged(own, floors)[1].defined
 
 
+def test_every_measure_of_fidelity_has_a_floor(fresh):
+    without = {r.measure for r in fresh.records if r.defined and np.isnan(r.floor) and r.group != "privacy"}
+    assert not without
+
+
 def test_a_lucky_floor_does_not_condemn():
     floors = [0.01, 0.012, 1e-9]
     records = tuple(Record("ks", "marginal", (str(i),), 0.011, 0.0, floor=f) for i, f in enumerate(floors))

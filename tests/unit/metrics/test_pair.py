@@ -44,6 +44,14 @@ def test_dates_are_numbers_and_booleans_are_categories():
     assert both["b"].levels == (False, True)
 
 
+@pytest.mark.parametrize("other", [pd.date_range("2020-01-01", periods=2), [1, 2], [1.5, 2.5]])
+def test_dates_are_compared_with_dates_alone(other):
+    days = pd.DataFrame({"d": [datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)]})
+    with pytest.raises(DataError, match=r"column 'd' is date in the real table and (datetime|int|float) in the synth"):
+        pair(days, pd.DataFrame({"d": other}))
+    assert not pair(days, pd.DataFrame({"d": [None, None]}))["d"].present("synthetic").any()
+
+
 def test_weights_come_from_each_table():
     assert pair(REAL, SYNTHETIC).real_weights.tolist() == [1, 1, 1]
     assert "w" in pair(REAL, SYNTHETIC).names

@@ -7,7 +7,14 @@ import shutil
 import subprocess
 import tempfile
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from microplex.metrics.evaluation import Evaluation
+from microplex.report import write_report
+
+pytest.importorskip("matplotlib")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
@@ -40,6 +47,14 @@ const column = (i) => seen().map((row) => row.cells[i].textContent);
 const head = (i) => document.querySelectorAll("#measures thead th")[i];
 found.all = rows().length;
 found.first = seen().length;
+found.start = document.getElementById("shown").textContent;
+found.hidden = rows().filter((row) => row.hidden).length;
+found.later = document.querySelectorAll("tr.later").length;
+const isPrint = (rule) => rule.media && rule.media.mediaText === "print";
+const paper = Array.from(document.styleSheets[0].cssRules).find(isPrint);
+found.paper = Array.from(paper.cssRules).find((rule) => rule.selectorText === "tr.later").style.display;
+dispatchEvent(new Event("beforeprint"));
+found.explained = document.querySelector("details").open;
 found.hostile = rows()[0].textContent;
 document.getElementById("more").focus();
 document.activeElement.click();
@@ -109,7 +124,12 @@ def test_filter_and_sort_work_by_keyboard_without_error_or_request(written, eval
     assert found["all"] == len(evaluation.records) == found["more"] > found["first"] == 40
     assert found["filtered"]
     assert all("ks" in line and "gains" in line for line in map(str.lower, found["filtered"]))
-    assert f"{len(found['filtered'])} match" in found["said"]
+    assert found["said"] == f"{len(found['filtered'])} of {found['all']} measures match."
+    assert found["start"] == f"{found['all']} measures, the first 40 shown."
+    # On paper there is no button: all rows are printed, and what the measures are.
+    assert (found["hidden"], found["later"]) == (0, found["all"] - 40)
+    assert found["paper"] == "table-row"
+    assert found["explained"]
     assert found["groups"] == ["privacy"] * len(evaluation.select("privacy"))
     assert len(found["words"]) == evaluation.verdicts.count("not defined") > 0
     assert all("not defined" in word for word in found["words"])
@@ -132,6 +152,38 @@ def test_filter_and_sort_work_by_keyboard_without_error_or_request(written, eval
 def test_nothing_is_wider_than_the_window(written, width):
     found, _ = used(written(), f"--window-size={width},900")
     assert found["wide"] <= 0
+
+
+PHONE = """<!DOCTYPE html><title></title>
+<iframe id="phone" style="width: 390px; height: 800px" srcdoc="PAGE"></iframe><script>
+addEventListener("load", () => setTimeout(() => {
+  const page = document.getElementById("phone").contentDocument;
+  const beyond = (part) => part.scrollWidth - part.clientWidth;
+  const parts = [page.documentElement, ...page.querySelectorAll(".card, figure, figcaption, .beside .wide")];
+  document.title = "found" + JSON.stringify({parts: parts.length, beyond: Math.max(...parts.map(beyond))});
+}, 500));
+</script>"""
+
+
+def test_nothing_is_cut_off_on_a_phone(tmp_path):
+    """At 390 pixels, narrower than a headless window can be, and so in a frame."""
+    rng = np.random.default_rng(0)
+
+    def table():
+        days = pd.Timestamp("1968-05-01") + pd.to_timedelta(rng.integers(0, 5_000, 200), "D")
+        pay = rng.lognormal(10, 1, 200)
+        return pd.DataFrame(
+            {"a_long_name_of_a_date": days, "wages_and_salaries": pay, "interest_and_dividends": pay**0.5}
+        )
+
+    bare = Evaluation((), (), ("a_long_name_of_a_date", "wages_and_salaries", "interest_and_dividends"), {}, ())
+    write_report(tmp_path / "report.html", table(), table(), evaluation=bare)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    (tmp_path / "phone.html").write_text(PHONE.replace("PAGE", html.escape(page)), encoding="utf-8")
+    after, _ = opened(tmp_path / "phone.html")
+    found = json.loads(html.unescape(re.search(r"<title>found(.*?)</title>", after)[1]))
+    assert found["parts"] > 8
+    assert found["beyond"] <= 0
 
 
 def test_a_page_with_an_error_is_caught(written):

@@ -1,6 +1,7 @@
 import os
 import re
 from html.parser import HTMLParser
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,11 @@ import pytest
 
 from microplex import Reweighter
 from microplex.errors import ColumnNotFoundError, DataError, ParameterError
-from microplex.metrics import Record
+from microplex.metrics import Record, pair
 from microplex.metrics.evaluation import Evaluation
 from microplex.report import write_report
-from microplex.report.measures import MEASURES
+from microplex.report.glossary import MEASURES
+from microplex.report.margins import level_shares
 
 pytest.importorskip("matplotlib")
 
@@ -160,6 +162,8 @@ COLUMNS = {
     "one other value": (np.r_[np.zeros(59), 5.0], np.zeros(60)),
     "tiny": (np.random.default_rng(0).random(60) * 1e-9, np.random.default_rng(1).random(60) * 1e-9),
     "huge": (np.geomspace(1, 1e15, 60), np.geomspace(1, 1e14, 60)),
+    "beyond all sums": (np.geomspace(1e290, 1.7e308, 60) * (-1.0) ** np.arange(60), np.linspace(1e300, 1.7e308, 60)),
+    "below all steps": (np.geomspace(1e-310, 1e-300, 60), np.geomspace(1e-308, 1e-290, 60)),
     "losses alone": (-np.geomspace(1, 1e5, 60), -np.geomspace(1, 1e6, 60)),
     "no overlap": (np.arange(60.0) - 1e6, np.arange(60.0) + 1e6),
     "missing in one": (np.arange(60.0), np.full(60, np.nan)),
@@ -194,6 +198,91 @@ def test_24_columns_stay_below_5_megabytes(tmp_path):
     assert (tmp_path / "report.html").stat().st_size < 5e6
 
 
+def test_what_reproduces_the_figures_is_told(tables, evaluation, tmp_path):
+    pytest.importorskip("sklearn")
+    real, synthetic, train, holdout = (table[["age", "gains"]] for table in tables)
+    told = {"sensitive": ["gains"], "quasi_identifiers": ["age"], "max_rows": 150, "seed": 7}
+    write_report(tmp_path / "own.html", real, synthetic, ["age"], train=train, holdout=holdout[:250], **told)
+    said = " ".join(Page((tmp_path / "own.html").read_text("utf-8")).text)
+    for name in ("numpy", "scipy", "pandas", "scikit-learn", "matplotlib"):
+        assert f"{name}: {version(name)}" in said
+    assert "rows: real 300, synthetic 300, training 300, holdout 250" in said
+    assert "seed: 7" in said
+    assert "sensitive: gains" in said
+    assert "quasi-identifiers: age" in said
+    assert "classifiers and distances: at most 150" in said
+    # Of an evaluation that was made elsewhere, these are not known, and not claimed.
+    write_report(tmp_path / "given.html", *tables[:2], weight_col="weight", evaluation=evaluation)
+    assert "at most" not in " ".join(Page((tmp_path / "given.html").read_text("utf-8")).text)
+
+
+def test_words_in_pictures_can_be_read_on_a_phone(written, calibrated):
+    """Pictures are as wide as a phone, about 360 pixels, and their words 9 or more; the heat map has a table."""
+    page = Page(written(calibration=calibrated).read_text("utf-8"))
+    pictures = [attrs for tag, attrs in page.tags if tag == "svg"]
+    drawn = [attrs for attrs in pictures if not attrs["aria-label"].startswith("Differences of the rank correlations")]
+    assert len(drawn) == len(pictures) - 1
+    assert all(10 * 360 / float(attrs["viewbox"].split()[2]) >= 9 for attrs in drawn)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_axes_within_conditions_have_two_ticks_at_least(seed):
+    from matplotlib.figure import Figure
+
+    from microplex.report.conditional import _ticks
+
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        axes = Figure().subplots()
+        _ticks(axes, rng.normal(10 ** rng.uniform(-2, 6), 10 ** rng.uniform(-3, 5), 6))
+        low, high = axes.get_xlim()
+        inside = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert 2 <= len(inside) <= 4
+
+
+def test_measures_without_verdict_can_be_filtered(tmp_path, tables):
+    records = (
+        Record("ks", "marginal", ("gains",), 0.4, ideal=0.0),
+        Record("ks", "marginal", ("age",), 0.4, ideal=0.0, floor=0.1),
+    )
+    bare = Evaluation(records, (), ("gains",), {"real": 300, "synthetic": 300}, ())
+    write_report(tmp_path / "report.html", *tables[:2], evaluation=bare)
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert [attrs["data-word"] for tag, attrs in page.tags if "data-word" in attrs] == ["off", "not judged"]
+    assert "not judged" in [attrs.get("value") for tag, attrs in page.tags if tag == "option"]
+
+
+def test_levels_that_no_row_of_weight_has_are_left_out():
+    levels = [f"unused {i}" for i in range(20)]
+    table = pd.DataFrame({"state": pd.Categorical(["a", "b", "c"], ["a", "b", "c", *levels]), "w": [1.0, 1.0, 0.0]})
+    both = pair(table, table, weight_col="w")
+    assert level_shares(both, both["state"]) == {"a": (0.5, 0.5), "b": (0.5, 0.5)}
+
+
+def test_a_weight_counts_as_so_many_rows(tmp_path, tables):
+    """What pictures and tables say is the same for repeated rows, scaled weights and rows in another order."""
+    rng = np.random.default_rng(77)
+    # Cells of conditions need so many rows, not so much weight: enough of them for the same cells.
+    longer = [pd.concat(some, ignore_index=True) for some in (tables[::2], tables[1::2])]
+    weighted = [table.assign(weight=rng.integers(0, 4, len(table)).astype(float)) for table in longer]
+    targets = tuple(name for name in weighted[0].columns if name not in ("age", "sex", "weight"))
+    bare = Evaluation((), ("age", "sex"), targets, {}, ())
+
+    def said(real, synthetic):
+        write_report(tmp_path / "report.html", real, synthetic, weight_col="weight", evaluation=bare)
+        text = (tmp_path / "report.html").read_text("utf-8")
+        return re.findall(r'aria-label="([^"]*)"|<td[^>]*>([^<]*)</td>', text)
+
+    def repeated(table):
+        return table.loc[table.index.repeat(table["weight"].astype(int))].assign(weight=1.0)
+
+    expected = said(*weighted)
+    assert len(expected) > 40
+    assert said(*map(repeated, weighted)) == expected
+    assert said(*(table.assign(weight=table["weight"] * 1e-3) for table in weighted)) == expected
+    assert said(*(table.sample(frac=1, random_state=0) for table in weighted)) == expected
+
+
 def test_bad_calls_are_refused_before_any_work(tables, evaluation, tmp_path):
     real, synthetic, _, holdout = tables
     file = tmp_path / "report.html"
@@ -224,6 +313,13 @@ def test_bad_calibration_tables_are_refused(tables, tmp_path, change, words):
 def test_a_missing_package_is_named(tables, tmp_path, monkeypatch, package):
     monkeypatch.setitem(write_report.__globals__, "find_spec", lambda name: None if name == package else True)
     with pytest.raises(ImportError, match=r"microplex\[report\]"):
+        write_report(tmp_path / "report.html", *tables[:2])
+
+
+def test_a_folder_that_takes_no_files_is_refused_before_any_work(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setitem(write_report.__globals__, "evaluate", lambda *_, **__: pytest.fail("worked first"))
+    with pytest.raises(PermissionError, match="does not take files"):
         write_report(tmp_path / "report.html", *tables[:2])
 
 
