@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from microplex.datasets import SurveyDesign, draw_survey, make_population, official_totals
     from microplex.errors import ConvergenceWarning, InfeasibleTargetsError, MicroplexError
+    from microplex.hierarchy.enforce import enforce_hierarchy
+    from microplex.hierarchy.synthesizer import HierarchicalSynthesizer
     from microplex.reweighter import Reweighter, reweight
-    from microplex.schema import Column, Schema
+    from microplex.schema import Schema
     from microplex.synthesizer import Synthesizer
     from microplex.targets import Target, TargetSet
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Column",
     "ConvergenceWarning",
+    "HierarchicalSynthesizer",
     "InfeasibleTargetsError",
     "MicroplexError",
     "Reweighter",
@@ -35,6 +37,7 @@ __all__ = [
     "Target",
     "TargetSet",
     "draw_survey",
+    "enforce_hierarchy",
     "make_population",
     "official_totals",
     "reweight",
@@ -46,7 +49,8 @@ _HOMES = {
     "reweight": "reweighter",
     "Target": "targets",
     "TargetSet": "targets",
-    "Column": "schema",
+    "HierarchicalSynthesizer": "hierarchy.synthesizer",
+    "enforce_hierarchy": "hierarchy.enforce",
     "Schema": "schema",
     "SurveyDesign": "datasets",
     "draw_survey": "datasets",

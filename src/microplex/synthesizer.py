@@ -212,6 +212,56 @@ class Synthesizer(BaseEstimator):
         names = [*encoder.conditions, *encoder.plan.targets]
         return build_frame(writing.columns(encoder.schema, values, names), self.frame_kind_)
 
+    def generate_with_hierarchy(
+        self,
+        conditions: Frame,
+        household_id: str,
+        shared_vars: Sequence[str] = (),
+        relationship_constraints: Any = None,
+        *,
+        seed: int = 0,
+        **options: Any,
+    ) -> Any:
+        """Generate persons, and enforce what must hold within their households.
+
+        Repairs impossible households, not dependence between members: for that, see `HierarchicalSynthesizer`.
+
+        Parameters
+        ----------
+        conditions : pandas, polars or Arrow table
+            A row for each person.
+        household_id : str
+            Column of `conditions` with the household.
+        shared_vars : sequence of str
+            Variables with one value in each household.
+        relationship_constraints, **options
+            As for `microplex.enforce_hierarchy`.
+        seed : int
+            Seed.
+
+        Returns
+        -------
+        table
+            Of the kind given.
+
+        Raises
+        ------
+        NotFittedError, DataError, ConstraintError, ParameterError
+            If the input cannot be used, or the rules contradict each other.
+
+        Examples
+        --------
+        >>> people = frame[["age"]].head(4).assign(household_id=[1, 1, 2, 2])
+        >>> flat = synth.generate_with_hierarchy(people, "household_id", shared_vars=["owner"], seed=1)
+        >>> flat.groupby("household_id")["owner"].nunique().tolist()
+        [1, 1]
+        """
+        from microplex.hierarchy.enforce import generate_with_hierarchy
+
+        return generate_with_hierarchy(
+            self, conditions, household_id, shared_vars, relationship_constraints, seed=seed, **options
+        )
+
     def log_prob(self, data: Frame) -> NDArray[np.float64]:
         """Exact log law of the targets of each row given its conditions.
 

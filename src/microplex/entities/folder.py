@@ -40,7 +40,7 @@ def save_tables(folder: str | os.PathLike[str], schema: Hierarchy, tables: Mappi
     goal = Path(folder)
     if goal.exists() and not _is_ours(goal) and (not goal.is_dir() or any(goal.iterdir())):
         raise ModelFormatError(f"{goal} exists and is not a saved population; choose another path or remove it.")
-    content = {"schema": _schema_to_plain(schema), "tables": {name: _describe(name, t) for name, t in tables.items()}}
+    content = {"schema": schema_to_plain(schema), "tables": {name: _describe(name, t) for name, t in tables.items()}}
     text = _json({"format": FORMAT, "kind": KIND, "content": content})
     goal.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{goal.name}.", dir=goal.parent))
@@ -76,7 +76,7 @@ def load_tables(folder: str | os.PathLike[str]) -> tuple[Hierarchy, dict[str, Fr
     if not isinstance(version, int) or version > FORMAT:
         raise ModelFormatError(f"{goal} has format {version}, this version reads up to {FORMAT}. Upgrade microplex.")
     try:
-        schema = _schema_from_plain(content["schema"])
+        schema = schema_from_plain(content["schema"])
         about = {name: content["tables"][name] for name in schema.table_names}
     except (KeyError, TypeError, ValueError, AttributeError, MicroplexError) as error:
         raise ModelFormatError(f"{goal} is damaged: its {MANIFEST} describes no population ({error}).") from error
@@ -197,7 +197,20 @@ def _restore(table: Frame, name: str, entry: Mapping[str, Any]) -> Frame:
     return table.set_column(table.schema.get_field_index(name), field, column)
 
 
-def _schema_to_plain(schema: Hierarchy) -> dict[str, Any]:
+def schema_to_plain(schema: Hierarchy) -> dict[str, Any]:
+    """Return a hierarchy as plain values, for a manifest; `schema_from_plain` reads them.
+
+    Raises
+    ------
+    DataError
+        If a code of a role map is neither text nor a number.
+
+    Examples
+    --------
+    >>> schema = Hierarchy(Entity("person"), (GroupEntity("household"),))
+    >>> schema_from_plain(schema_to_plain(schema)) == schema
+    True
+    """
     plain = asdict(schema)
     for group in plain["groups"]:
         if group["role_map"] is not None:
@@ -208,7 +221,8 @@ def _schema_to_plain(schema: Hierarchy) -> dict[str, Any]:
     return plain
 
 
-def _schema_from_plain(plain: Mapping[str, Any]) -> Hierarchy:
+def schema_from_plain(plain: Mapping[str, Any]) -> Hierarchy:
+    """Return the hierarchy that `schema_to_plain` wrote."""
     groups = []
     for group in plain["groups"]:
         fields: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""Households that behave like households: rules, enforcement, detection and synthesis."""

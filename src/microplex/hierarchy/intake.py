@@ -1,0 +1,283 @@
+"""What comes in: populations, levels and households to complete, checked at the door and turned into arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from microplex._validation import check_columns
+from microplex.entities import US, Hierarchy, Population, as_population
+from microplex.errors import DataError, ParameterError
+from microplex.frames import Frame, check_frame, column_names, frame_kind, n_rows, read_column
+from microplex.hierarchy.law import HouseholdLaw
+from microplex.hierarchy.levels import Level, default_schema, read_levels
+from microplex.hierarchy.reading import Reading, infer, read_population, read_values
+from microplex.hierarchy.roster import Ints
+from microplex.hierarchy.rulebook import read_rules
+from microplex.hierarchy.scene import Scene
+from microplex.hierarchy.stage import Values
+from microplex.hierarchy.variables import Variables, sort_variables
+from microplex.schema import Column
+
+if TYPE_CHECKING:
+    from microplex.hierarchy.synthesizer import HierarchicalSynthesizer
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """How tables are written.
+
+    Attributes
+    ----------
+    schema : Hierarchy
+        What the entities are.
+    kind : str
+        Kind of frame.
+    columns : mapping of str to list of str
+        Columns of each table, in order.
+    codes : mapping of str to code
+        What the file writes for each role.
+    weight : float
+        Total weight of the training households.
+    n_households : int
+        Training households.
+    largest : int
+        Size of the largest.
+    size_col : str or None
+        Household variable that counts the members.
+    """
+
+    schema: Hierarchy
+    kind: str
+    columns: Mapping[str, Sequence[str]]
+    codes: Mapping[str, Any]
+    weight: float
+    n_households: int
+    largest: int
+    size_col: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What fitting needs: whole households, which variable is drawn when, weights, and how tables are written."""
+
+    scene: Scene
+    variables: Variables
+    weights: Floats
+    repeatable: tuple[int, ...]
+    form: Form
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of households and of members."""
+        return len(self.weights), len(self.scene.roster.role)
+
+
+def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
+    """Check a population against what is asked for, and read it.
+
+    Raises
+    ------
+    DataError, SchemaError, ColumnNotFoundError, ParameterError
+        If it cannot be used.
+    """
+    schema, levels = read_levels(asked.levels, asked.schema)
+    population = _population(data, schema, levels)
+    schema = population.schema
+    top, member = schema.top, schema.member
+    weights = population.weights(top.name)
+    kept = np.flatnonzero(weights > 0)
+    if len(kept) < len(weights):
+        population = population.take(kept)
+        weights = weights[kept]
+    age = asked.age_col if asked.age_col in column_names(population.table(member.name)) else None
+    reading = read_population(population, age)
+    rules = read_rules(asked.constraints, population, age)
+    available = {top.name: _free(population, top.name), member.name: _free(population, member.name)}
+    kinds = dict(asked.kinds or {})
+    wanted = levels[top.name]
+    targets = available[top.name] if wanted.targets is None else wanted.targets
+    homes = list(dict.fromkeys([*(wanted.conditions or ()), *targets]))
+    check_columns(available[top.name], homes, f"{top.name} level")
+    home_columns = infer(population.table(top.name), homes, kinds)
+    variables = sort_variables(
+        levels[top.name], levels[member.name], available, home_columns, rules, age, reading.labels.role_col
+    )
+    member_columns = infer(population.table(member.name), variables.members, kinds)
+    _check_structure(variables, member_columns)
+    scene = Scene(
+        reading.labels, reading.roster, read_values(population.table(top.name), home_columns),
+        read_values(population.table(member.name), member_columns, reading.order), home_columns, member_columns,
+    )  # fmt: skip
+    present = np.flatnonzero(reading.roster.counts.any(axis=0))
+    unique = {*(top.role_numbers(top.unique or ()) if top.roles else ()), 0 if top.roles else -1}
+    repeatable = tuple(int(r) for r in present if r not in unique)
+    return Prepared(scene, variables, weights / weights.mean(), repeatable, _form(population, reading, variables))
+
+
+def _population(data: Any, schema: Hierarchy | None, levels: Mapping[str, Level]) -> Population:
+    if isinstance(data, Population):
+        _check_levels(levels, data.schema)
+        return data
+    if schema is None:
+        tables = (
+            data if isinstance(data, Mapping) else {t: getattr(data, t) for t in US.table_names if hasattr(data, t)}
+        )
+        columns = {name: column_names(frame) for name, frame in tables.items()}
+        schema = default_schema(levels, columns, None)
+    return as_population(data, schema)
+
+
+def _check_levels(levels: Mapping[str, Level], schema: Hierarchy) -> None:
+    known = [entity.name for entity in schema.entities]
+    lost = [name for name in levels if name not in known]
+    if lost:
+        raise ParameterError(f"the population has no level {lost[0]!r}; it has {', '.join(known)}.")
+
+
+def _free(population: Population, name: str) -> list[str]:
+    """Columns of an entity's table that are neither keys nor roles, weights or parents."""
+    schema = population.schema
+    keys = {entity.key for entity in schema.entities}
+    roles = {group.role_col for group in schema.groups}
+    fixed = keys | roles | {schema.weight_col} | set(schema.parents)
+    return [c for c in column_names(population.table(name)) if c not in fixed]
+
+
+def _check_structure(variables: Variables, columns: Mapping[str, Column]) -> None:
+    if variables.age is not None and not columns[variables.age].is_numeric:
+        raise DataError(f"column {variables.age!r} must hold ages in years; it is {columns[variables.age].kind}.")
+
+
+def _form(population: Population, reading: Reading, variables: Variables) -> Form:
+    schema = population.schema
+    top = schema.top
+    tables = {entity.table: population.table(entity.name) for entity in (top, schema.member)}
+    drawn = {*variables.given, *variables.statics, *variables.outcomes, *variables.members}
+    drawn |= {rule.total for rule in variables.derived}
+    fixed = {top.key, schema.member.key, top.role_col, schema.weight_col}
+    columns = {name: [c for c in column_names(t) if c in drawn or c in fixed] for name, t in tables.items()}
+    size_col = _size_col(population, variables.given, reading)
+    return Form(
+        schema, frame_kind(tables[top.table]), columns, _codes(population), float(population.weights(top.name).sum()),
+        len(reading.weights), int(reading.roster.sizes.max()), size_col,
+    )  # fmt: skip
+
+
+def _size_col(population: Population, given: Sequence[str], reading: Reading) -> str | None:
+    """The given household variable that counts the members."""
+    for name in given:
+        read = read_column(population.table(population.schema.top.name), name)
+        if read.values is not None and np.array_equal(read.values, reading.roster.sizes):
+            return name
+    return None
+
+
+def _codes(population: Population) -> dict[str, Any]:
+    """What the file writes for each role: the role itself, or the commonest of the codes that stand for it."""
+    top = population.schema.top
+    if top.role_map is None:
+        return {role: role for role in top.roles}
+    read = read_column(population.table(population.schema.member.name), str(top.role_col))
+    if read.values is not None:
+        values, times = np.unique(read.values, return_counts=True)
+        seen = dict(zip(values.tolist(), times.tolist(), strict=True))
+    else:
+        assert read.codes is not None
+        seen = dict(zip(read.levels, np.bincount(read.codes, minlength=len(read.levels)).tolist(), strict=True))
+    out: dict[str, Any] = {}
+    for code, role in top.role_map.items():
+        if role not in out or seen.get(code, 0) > seen.get(out[role], 0):
+            out[role] = code
+    return out
+
+
+def read_given(law: HouseholdLaw, form: Form, households: int | Frame) -> tuple[Values, Ints | None, Frame | None, int]:
+    """Household variables that are given, sizes where they are, the frame that holds them, and how many there are.
+
+    Raises
+    ------
+    ParameterError
+        If a number is not whole and positive, or the law needs conditions.
+    ColumnNotFoundError, DataError
+        If a condition is missing or unknown.
+    """
+    given = law.variables.given
+    if isinstance(households, (int, np.integer)) and not isinstance(households, bool):
+        if households < 1:
+            raise ParameterError(f"generate needs a positive number of households, got {households}.")
+        if given:
+            raise ParameterError(
+                f"households are generated given {', '.join(given)}: pass a table with a row for each household."
+            )
+        return {}, None, None, int(households)
+    check_frame(households)
+    columns = {c: law.home_columns[c] for c in given}
+    check_columns(column_names(households), given, "condition")
+    values = read_values(households, columns)
+    for name, x in values.items():
+        _check_given(name, x, columns[name])
+    n = n_rows(households)
+    if not n:
+        raise DataError("the table of households has no rows.")
+    size_col = form.size_col
+    if size_col is None or size_col not in given:
+        return values, None, households, n
+    sizes = values[size_col]
+    wrong = np.flatnonzero((sizes < 1) | (sizes % 1 != 0))
+    if len(wrong):
+        raise DataError(
+            f"{size_col!r} must be a whole number of members, at least 1; row {wrong[0]} has {sizes[wrong[0]]:g}."
+        )
+    large = int((sizes > form.largest).sum())
+    if large:
+        warnings.warn(
+            f"{large} households are larger than any in training ({form.largest} members): they get further members of "
+            "the commonest role, which is extrapolation.",
+            stacklevel=3,
+        )
+    return values, sizes.astype(np.int64), households, n
+
+
+def _check_given(name: str, x: NDArray[Any], column: Column) -> None:
+    if column.is_numeric:
+        wrong = np.flatnonzero(np.isinf(x) | (np.isnan(x) & (column.missing == "none")))
+        problem = "missing or infinite"
+    else:
+        wrong = np.flatnonzero((x == -2) | ((x == -1) & (column.missing == "none")))
+        problem = f"missing or none of the levels {', '.join(map(repr, column.levels[:8]))}"
+    if len(wrong):
+        raise DataError(f"condition {name!r} is {problem} in row {wrong[0]} ({len(wrong)} such rows).")
+
+
+def read_whole(law: HouseholdLaw, form: Form, data: Any) -> Scene:
+    """Households to be scored, as a scene.
+
+    Raises
+    ------
+    DataError, ColumnNotFoundError
+        If the population does not fit the law.
+    """
+    population = as_population(data, form.schema)
+    reading = read_population(population, law.variables.age)
+    schema = population.schema
+    homes, members = population.table(schema.top.name), population.table(schema.member.name)
+    check_columns(column_names(homes), list(law.home_columns), schema.top.name)
+    check_columns(column_names(members), list(law.member_columns), schema.member.name)
+    return Scene(
+        law.labels, reading.roster, read_values(homes, law.home_columns),
+        read_values(members, law.member_columns, reading.order), law.home_columns, law.member_columns,
+    )  # fmt: skip
+
+
+def keys_of(frame: Frame, key: str) -> NDArray[Any]:
+    """Keys of the households of a frame, as they stand."""
+    return np.asarray(nw.from_native(frame, eager_only=True).get_column(key).to_numpy())
