@@ -19,12 +19,12 @@ one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 pytest := $(one_thread) $(bin)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration bench-metrics build clean
+.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration bench-hierarchy bench-metrics build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.report ## draw a survey, fit, generate, compare, reweight; leaves tables, pictures and a report in demo/
+demo: $(VENV)/.report ## draw a survey, fit, generate, compare; whole households, weighted; leaves tables and a report in demo/
 	$(bin)/microplex demo
 
 test: lint ## lint, then the fast tests and every docstring example
@@ -51,6 +51,11 @@ bench-synthesis: $(VENV)/.dev $(PEERS_SYNTHESIS)/.made ## score synthesis beside
 
 bench-calibration: $(VENV)/.dev $(PEERS)/.made ## time calibration beside its public peers (BENCH="--quick")
 	$(one_thread) $(bin)/python -m benchmarks.calibration --peers $(PEERS) $(BENCH)
+
+bench-hierarchy: $(VENV)/.dev ## households beside the noise floor; enforcement and detection timed (BENCH="--seeds 0")
+	$(one_thread) $(bin)/python -m benchmarks.hierarchy_enforce
+	$(one_thread) $(bin)/python -m benchmarks.hierarchy_detect
+	$(one_thread) $(bin)/python -m benchmarks.hierarchy $(BENCH)
 
 bench-metrics: $(VENV)/.dev ## time the measures of synthetic against real data, and their memory (BENCH="--quick")
 	$(one_thread) $(bin)/python -m benchmarks.metrics $(BENCH)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from microplex import Synthesizer
 from microplex.cli import app
+from microplex.entities import Population
 
 SOURCE = Path(__file__).parents[2] / "src"
 QUICK = ("--epochs", "2", "--orders", "0")
@@ -123,7 +124,9 @@ def test_help_answers_at_once(tmp_path):
         start = time.perf_counter()
         done = shell("--help", cwd=tmp_path)
         times.append(time.perf_counter() - start)
-        assert all(word in done.stdout for word in ("synthesize", "reweight", "inspect", "demo"))
+        assert all(
+            word in done.stdout for word in ("synthesize", "synthesize-households", "reweight", "inspect", "demo")
+        )
     assert min(times) < 2
 
 
@@ -229,7 +232,7 @@ def test_the_demo_leaves_tables_and_a_model(demo):
     out, _ = demo
     pytest.importorskip("matplotlib")
     names = {"survey.parquet", "real.parquet", "synthetic.parquet", "comparison.parquet", "comparison.png", "model"}
-    weighted = {"targets.csv", "weights.parquet", "calibration.png"}
+    weighted = {"targets.csv", "households", "calibration.png"}
     assert {path.name for path in out.iterdir()} == names | weighted | {"report.html"}
     real, synthetic = (pd.read_parquet(out / f"{name}.parquet") for name in ("real", "synthetic"))
     shared = ["person_id", "household_id", "relationship", "age", "state"]
@@ -257,13 +260,30 @@ def test_the_demo_compares_beside_the_floor(demo):
     assert {"wages", "total_income", "(all)", "employment"} <= set(table["variable"])
 
 
-def test_the_demo_weights_households_to_the_totals_that_it_leaves(demo):
+def test_the_demo_ends_in_normalised_tables_of_households_weighted_to_the_totals_that_it_leaves(demo):
     out, said = demo
     assert "Every target is met." in said
-    totals, weighted = pd.read_csv(out / "targets.csv"), pd.read_parquet(out / "weights.parquet")
-    rented = totals.loc[totals["name"] == "households | tenure=rented", "total"].item()
-    assert weighted.loc[weighted["tenure"] == "rented", "weight"].sum() == pytest.approx(rented, rel=1e-9)
+    made, totals = Population.load(out / "households"), pd.read_csv(out / "targets.csv")
+    assert {path.name for path in (out / "households").iterdir()} == {
+        "households.parquet",
+        "persons.parquet",
+        "manifest.json",
+    }
+    assert made.size("household") == 200
+    homes, weights = made.households, made.weights()
+    total = totals.set_index("name")["total"]
+    assert weights[homes["tenure"] == "rented"].sum() == pytest.approx(total["households | tenure=rented"], rel=1e-9)
+    women = made.weights("person")[made.persons["sex"] == "female"].sum()
+    assert women == pytest.approx(total["persons | sex=female"], rel=1e-9)
     assert "households | tenure=rented" in said
+
+
+def test_the_demo_judges_households_beside_their_floor(demo):
+    out, said = demo
+    for text in ("who lives together", "told apart from real households", "ages of partners"):
+        assert text in said, text
+    pytest.importorskip("matplotlib")
+    assert 'id="households"' in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_demo_without_matplotlib_says_what_to_install(demo, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The command line: ``microplex synthesize``, ``reweight``, ``report``, ``inspect`` and ``demo``.
+"""The command line: ``microplex synthesize``, ``synthesize-households``, ``reweight``, ``report`` and others.
 
 Commands load what they need when they run, so that ``microplex --help`` answers at once.
 """
@@ -10,6 +10,7 @@ import typer
 from microplex import __version__
 from microplex.cli.console import Commands, console
 from microplex.cli.demo import demo
+from microplex.cli.households import synthesize_households
 from microplex.cli.inspect import inspect_table
 from microplex.cli.report import report
 from microplex.cli.reweight import reweight
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("synthesize", no_args_is_help=True)(synthesize)
+app.command("synthesize-households", no_args_is_help=True)(synthesize_households)
 app.command("reweight", no_args_is_help=True)(reweight)
 app.command("report", no_args_is_help=True)(report)
 app.command("inspect", no_args_is_help=True)(inspect_table)

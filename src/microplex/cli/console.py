@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from microplex.errors import MicroplexError
+from microplex.errors import MicroplexError, ModelFormatError
 
 WIDTH = 100  # columns, where the output is no terminal
 
@@ -149,4 +150,46 @@ def check_output(path: Path, suffixes: tuple[str, ...], option: str = "--out") -
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
     if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"no permission to write {str(path)!r}.")
+
+
+def check_folder(path: Path, kind: str, option: str = "--out") -> None:
+    """Refuse a folder that could not be written, or that holds something else, before any work is done.
+
+    Parameters
+    ----------
+    path
+        Folder to write.
+    kind
+        Kind of folder, as its manifest says, that may be replaced.
+    option
+        Option that names it.
+
+    Raises
+    ------
+    ModelFormatError
+        There is something else in its place.
+    OSError
+        There is no folder to make it in, or it may not be written to.
+
+    Examples
+    --------
+    >>> check_folder(Path(tempfile.mkdtemp()), "Population")
+    >>> check_folder(Path("missing_folder/people"), "Population")
+    Traceback (most recent call last):
+    FileNotFoundError: no folder 'missing_folder' to write 'people' to. Make it first.
+    """
+    if path.exists():
+        try:
+            found = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["kind"]
+        except (OSError, ValueError, KeyError, TypeError):
+            found = None if path.is_dir() and not any(path.iterdir()) else "no"
+        if found not in (None, kind):
+            raise ModelFormatError(
+                f"{option} {path} exists and is not a saved {kind}; choose another path or remove it."
+            )
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise FileNotFoundError(f"no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
+    if not os.access(parent, os.W_OK):
         raise PermissionError(f"no permission to write {str(path)!r}.")

@@ -40,7 +40,7 @@ def demo(
         int | None, typer.Option(min=0, help="Random orders of the targets to try.", show_default="by sample size")
     ] = None,
 ) -> None:
-    """Draw a survey from a simulated population, fit, generate for new households, compare, weight to its totals.
+    """Draw a survey from a simulated population, fit, generate, compare; then whole households, weighted to totals.
 
     Every figure stands beside its noise floor: what fresh real households score when taken for synthetic.
     """
@@ -48,8 +48,8 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     check_output(out / "synthetic.parquet", (".parquet",))
 
+    from microplex.cli import demo_households as homes
     from microplex.cli.demo_report import write_page
-    from microplex.cli.demo_totals import draw_unadjusted, show, totals_of, weigh
     from microplex.datasets import ALL_TARGETS, CONDITIONS, SurveyDesign, draw_survey, make_population
     from microplex.frames import write_table
 
@@ -59,7 +59,8 @@ def demo(
     population = make_population(size, seed)
     sample = draw_survey(population, SurveyDesign(n_households=survey), seed)
     train = adults(sample)
-    real = adults(make_population(households, seed, first=size + 1))
+    new = make_population(households, seed, first=size + 1)
+    real = adults(new)
     fresh = adults(make_population(households, seed, first=size + households + 1))
     _say(f"Fitting {len(targets)} variables on {len(train):,} adults of {len(sample.households):,} households", start)
     synthesizer = fit(train, targets, seed, epochs, orders)
@@ -70,17 +71,22 @@ def demo(
     for name, table in (("survey", train), ("real", real), ("synthetic", synthetic)):
         write_table(table, out / f"{name}.parquet")
     synthesizer.save(out / "model")
-    unadjusted = draw_unadjusted(population, survey, seed)
-    totals = totals_of(population, unadjusted)
     screen = console()
     screen.print()
-    _say(f"Weighting {len(unadjusted.households):,} households to {len(totals):,} official totals\n", start)
-    weighed = weigh(unadjusted, totals, out)
-    show(weighed)
-    screen.print()
-    _say("Judging all of it for the report", start)
+    surveyed = homes.tables_of(homes.draw_unadjusted(population, survey, seed))
+    _say(f"Fitting whole households: {surveyed.size('household'):,} of them, as their survey weights them", start)
+    law = homes.fit_households(surveyed, seed, epochs, orders)
+    drawn = law.generate(households, seed=seed)
+    totals = homes.totals_of(population, drawn)
+    _say(f"Weighting {households:,} synthetic households to {len(totals):,} official totals\n", start)
+    weighted, certificate = homes.weigh(law, drawn, totals, out)
+    homes.show_totals(certificate)
+    _say("Judging all of it for the report\n", start)
+    real_homes = homes.tables_of(new)
+    found = homes.judge(real_homes, weighted, surveyed, seed)
+    homes.show_households(found)
     tables = {"survey": train, "real": real, "synthetic": synthetic, "fresh": fresh}
-    write_page(tables, CONDITIONS, targets, weighed, out, seed)
+    write_page(tables, CONDITIONS, targets, certificate, (found, real_homes, weighted), out, seed)
     seconds = time.perf_counter() - start
     screen.print(
         f"\nAll is in {out}/: open report.html. It took {seconds:.0f} s.",

@@ -13,7 +13,9 @@ from microplex.cli.console import console
 if TYPE_CHECKING:
     import pandas as pd
 
+    from microplex.entities import Population
     from microplex.metrics import Evaluation
+    from microplex.metrics.households import HierarchyEvaluation
     from microplex.targets import ReweightResult
 
 MAX_ROWS = 2_000  # that enter classifiers and searches for the closest record, so that the demo stays quick
@@ -24,6 +26,7 @@ def write_page(
     conditions: Sequence[str],
     targets: Sequence[str],
     calibration: ReweightResult,
+    households: tuple[HierarchyEvaluation, Population, Population],
     out: Path,
     seed: int,
 ) -> None:
@@ -35,6 +38,8 @@ def write_page(
         "survey", "real", "synthetic" and "fresh".
     conditions, targets : sequence of str
     calibration : ReweightResult
+    households : tuple of (HierarchyEvaluation, Population, Population)
+        Found; real and synthetic households.
     out : Path
     seed : int
     """
@@ -51,7 +56,8 @@ def write_page(
         list(targets),
         evaluation=_judged(tables, conditions, targets, seed),
         calibration=calibration,
-        title="Adults of a simulated population",
+        households=households,
+        title="Adults and households of a simulated population",
         reproduce={"command": "microplex demo"},
         max_rows=MAX_ROWS,
         seed=seed,

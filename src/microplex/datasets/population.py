@@ -68,7 +68,7 @@ def make_population(n_households: int, seed: int = 0, *, first: int = 1) -> Popu
 
     Returns
     -------
-    Population
+    microplex.datasets.Population
         Its three tables; money in dollars a year.
 
     Raises

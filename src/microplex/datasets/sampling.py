@@ -111,7 +111,7 @@ def draw_survey(population: Population, design: SurveyDesign | None = None, seed
 
     Parameters
     ----------
-    population : Population
+    population : microplex.datasets.Population
         From `make_population`.
     design : SurveyDesign, optional
         How; by default ``SurveyDesign()``.

@@ -201,6 +201,8 @@ def _fit_heaps(law: BinLaw, counts: Counts, left: Array, heaps: Sequence[float])
         mixture = (by_bin + 10.0 * column) / (by_bin.sum(0) + 10.0)
         for k, (rows, _, _) in enumerate(entries):
             mixture[k + 1, np.bincount(rows, minlength=n_bins) == 0] = 0.0
+        # A bin of heaps alone that holds no multiple of them has the smooth law.
+        mixture[0, mixture.sum(0) == 0] = 1.0
         mixture /= mixture.sum(0)
     bin_left = np.bincount(counts.rows, left, minlength=n_bins)
     rows = np.concatenate([e[0] for e in entries])

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from microplex.encoding import writing
 from microplex.entities import Hierarchy, Population
 from microplex.frames import Frame, Levelled, assign, build_frame, column_names, frame_kind, select
-from microplex.hierarchy.intake import Form, keys_of
+from microplex.hierarchy.intake import Form
 from microplex.hierarchy.law import HouseholdLaw
 from microplex.hierarchy.members import Members
+from microplex.hierarchy.reading import keys_of
 from microplex.hierarchy.rulebook import Total
 from microplex.hierarchy.rules import Count
 from microplex.hierarchy.scene import Scene
@@ -94,7 +95,12 @@ def build_population(law: HouseholdLaw, form: Form, scene: Scene, given: Frame |
     else:
         kind = frame_kind(given)
         drawn = [c for c in names if c not in v.given]
+        # A total that follows from the members is theirs, not what the given table happened to carry.
+        stale = {rule.total for rule in v.derived if rule.level in ("household", top.name)}
+        given = select(given, [c for c in column_names(given) if c in v.given or c not in stale])
         homes = assign(given, written(scene.home, law.home_columns, drawn))
+        if schema.weight_col and schema.weight_col not in column_names(given):
+            homes = assign(homes, {schema.weight_col: np.full(n, form.weight / n)})
         if top.key in column_names(given):
             ids = keys_of(given, top.key)
         else:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microplex.errors import ConstraintError
 from microplex.hierarchy.roster import Ints
 
 Floats = NDArray[np.float64]
+Limit = tuple[tuple[int, ...], float, float]
 GOLDEN = 0.6180339887498949
 MAX_CHANGE = 0.05
 
@@ -33,15 +35,20 @@ class Compositions:
         Probability of one member more or less.
     repeatable : int64[k]
         Roles whose number may change: those that a household may have more than once.
+    limits : tuple of (roles, least, greatest)
+        Declared numbers of members in some roles; no change leads beyond them, or to a household without members.
     """
 
     counts: Ints
     shares: Floats
     change: float
     repeatable: Ints
+    limits: tuple[Limit, ...] = ()
 
     @classmethod
-    def fit(cls, counts: Ints, weights: Floats, repeatable: Sequence[int]) -> Compositions:
+    def fit(
+        cls, counts: Ints, weights: Floats, repeatable: Sequence[int], limits: Sequence[Limit] = ()
+    ) -> Compositions:
         """Learn from households.
 
         Parameters
@@ -52,6 +59,13 @@ class Compositions:
             Survey weights.
         repeatable : sequence of int
             Roles whose number may change.
+        limits : sequence of (roles, least, greatest)
+            Declared numbers; households beyond them are not learned from.
+
+        Raises
+        ------
+        ConstraintError
+            If no household has the declared numbers.
 
         Returns
         -------
@@ -68,9 +82,13 @@ class Compositions:
         >>> np.exp(law.log_prob(np.array([[1, 3]]))).round(6)  # one child more than [1, 2], by half of the changes
         array([0.00625])
         """
+        kept = within(counts, limits)
+        if not kept.any():
+            raise ConstraintError("no training household has the numbers of members in roles that are declared.")
+        counts, weights = counts[kept], weights[kept]
         distinct, inverse = np.unique(counts, axis=0, return_inverse=True)
         mass = np.bincount(inverse.ravel(), weights, minlength=len(distinct))
-        law = cls(distinct.astype(np.int64), mass / mass.sum(), 0.0, np.asarray(repeatable, np.int64))
+        law = cls(distinct.astype(np.int64), mass / mass.sum(), 0.0, np.asarray(repeatable, np.int64), tuple(limits))
         return law._with_change(inverse.ravel(), weights)
 
     def _with_change(self, inverse: Ints, weights: Floats) -> Compositions:
@@ -84,16 +102,27 @@ class Compositions:
         for _ in range(50):
             by_change = change * near / np.maximum((1 - change) * np.maximum(rest, 0) + change * near, 1e-300)
             change = float(np.clip(np.average(by_change, weights=weights), 1e-6, MAX_CHANGE))
-        return Compositions(self.counts, self.shares, change, self.repeatable)
+        return replace(self, change=change)
 
     @cached_property
     def _row_of(self) -> dict[bytes, int]:
         return {row.tobytes(): i for i, row in enumerate(np.ascontiguousarray(self.counts))}
 
     @cached_property
+    def _allowed(self) -> NDArray[np.bool_]:
+        """Changes that each composition allows, bool[n, 2k]: a member more of each repeatable role, then one fewer."""
+        steps = [(role, step) for step in (1, -1) for role in self.repeatable]
+        out = np.empty((len(self.counts), len(steps)), bool)
+        for place, (role, step) in enumerate(steps):
+            changed = self.counts.copy()
+            changed[:, role] += step
+            out[:, place] = (changed[:, role] >= 0) & within(changed, self.limits)
+        return out
+
+    @cached_property
     def _n_changes(self) -> Ints:
-        """Changes that each composition allows: one member more of any repeatable role, or one fewer where it has one."""
-        return np.asarray(len(self.repeatable) + (self.counts[:, self.repeatable] > 0).sum(axis=1))
+        """Number of changes that each composition allows."""
+        return np.asarray(self._allowed.sum(axis=1))
 
     def find(self, counts: Ints) -> Ints:
         """Row of the table of each composition, -1 for those it lacks."""
@@ -104,12 +133,12 @@ class Compositions:
         """Log probability that a change of one member leads to each composition; shares may differ by household."""
         n = len(counts)
         total = np.zeros(n)
-        for role in self.repeatable:
-            for step in (-1, 1):
+        for place, role in enumerate(self.repeatable):
+            for step, choice in ((1, place), (-1, place + len(self.repeatable))):
                 source = counts.copy()
                 source[:, role] -= step
                 row = np.where(source[:, role] >= 0, self.find(source), -1)
-                found = np.flatnonzero(row >= 0)
+                found = np.flatnonzero((row >= 0) & self._allowed[np.maximum(row, 0), choice])
                 mass = self.shares[row[found]] if shares is None else shares[found, row[found]]
                 total[found] += mass / self._n_changes[row[found]]
         with np.errstate(divide="ignore"):
@@ -131,7 +160,8 @@ class Compositions:
         row = self.find(counts)
         own = self.shares[row] if shares is None else shares[np.arange(len(row)), row]
         with np.errstate(divide="ignore"):
-            stay = np.log1p(-self.change) + np.log(np.where(row >= 0, own, 0.0))
+            leave = np.where(self._n_changes[row] > 0, self.change, 0.0)
+            stay = np.log1p(-leave) + np.log(np.where(row >= 0, own, 0.0))
             move = np.log(self.change) + self._changed(counts, shares)
         return np.asarray(np.logaddexp(stay, move))
 
@@ -154,17 +184,29 @@ class Compositions:
         int64[n, n_roles]
         """
         counts = self.counts[rows].copy()
-        at = np.flatnonzero(u[0] < self.change)
+        at = np.flatnonzero((u[0] < self.change) & (self._n_changes[rows] > 0))
         if not len(at):
             return counts
-        choice = (u[1, at] * self._n_changes[rows[at]]).astype(np.int64)
-        added = choice < len(self.repeatable)
-        counts[at[added], self.repeatable[choice[added]]] += 1
-        rank = choice[~added] - len(self.repeatable)
-        present = counts[np.ix_(at[~added], self.repeatable)] > 0
-        which = (np.cumsum(present, axis=1) > rank[:, None]).argmax(axis=1)
-        counts[at[~added], self.repeatable[which]] -= 1
+        rank = (u[1, at] * self._n_changes[rows[at]]).astype(np.int64)
+        which = (np.cumsum(self._allowed[rows[at]], axis=1) > rank[:, None]).argmax(axis=1)
+        k = len(self.repeatable)
+        counts[at, self.repeatable[which % k]] += np.where(which < k, 1, -1)
         return counts
+
+
+def within(counts: Ints, limits: Sequence[Limit] = ()) -> NDArray[np.bool_]:
+    """Which compositions have a member, and the declared numbers of members in some roles.
+
+    Examples
+    --------
+    >>> within(np.array([[1, 0], [1, 3], [0, 0]]), [((1,), 0, 2)]).tolist()
+    [True, False, False]
+    """
+    fits = counts.sum(axis=1) > 0
+    for roles, least, greatest in limits:
+        number = counts[:, list(roles)].sum(axis=1)
+        fits &= (number >= least) & (number <= greatest)
+    return np.asarray(fits)
 
 
 def systematic(first: int, n: int, shift: float) -> Floats:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex._random import uniforms
+from microplex.errors import ConstraintError
 from microplex.hierarchy.composition import systematic
+from microplex.hierarchy.counting import Counted
 from microplex.hierarchy.donors import Donors
 from microplex.hierarchy.law import (
     COMPOSITION,
@@ -19,16 +21,18 @@ from microplex.hierarchy.law import (
 )
 from microplex.hierarchy.roster import Ints, Roster
 from microplex.hierarchy.scene import Scene
+from microplex.hierarchy.splitting import broken_homes, check_totals, split_given
 from microplex.hierarchy.stage import Stage, Values
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
 SHIFT, CHANGES, HOME, GAPS, ATTRIBUTES, OUTCOMES = 11, 12, 13, 14, 15, 16
+RETRY, TRIES = 1000, 64
 MAX_SIZE = 4096
 BLOCK = 20_000
 
 
-def draw_compositions(law: HouseholdLaw, n: int, first: int, seed: int, given: Values, sizes: Ints | None) -> Ints:
+def draw_compositions(law: HouseholdLaw, n: int, first: int, seed: int, given: Values) -> Ints:
     """Draw how many members of each role households have, int64[n, n_roles].
 
     Parameters
@@ -40,24 +44,21 @@ def draw_compositions(law: HouseholdLaw, n: int, first: int, seed: int, given: V
     seed : int
         Seed.
     given : dict of arrays
-        Household variables that are given.
-    sizes : int64[n], optional
-        Size that each must have.
+        Household variables that are given; those that count members are met.
     """
     table = law.compositions
     u = systematic(first, n, _shift(seed))
     keys = household_keys(first, n)
-    if law.by_given is None and sizes is None:
+    if law.by_given is None:
         return table.vary(table.pick(u), uniforms(seed, keys, CHANGES, 2))
+    counted = Counted(table, law.variables.counted)
     out = np.empty((n, table.counts.shape[1]), np.int64)
     for start in range(0, n, BLOCK):
         part = slice(start, min(start + BLOCK, n))
         some = {c: x[part] for c, x in given.items()}
-        p = np.broadcast_to(table.shares, (part.stop - start, len(table.shares)))
-        if law.by_given is not None:
-            p = law.shares(some, part.stop - start)
-        out[part] = _pick_sized(law, p, u[part], None if sizes is None else sizes[part])
-    return out if sizes is not None else _vary_found(law, out, uniforms(seed, keys, CHANGES, 2))
+        p = law.shares(some, part.stop - start)
+        out[part] = counted.draw(p, some, u[part]) if counted.roles else table.counts[_pick(p, u[part])]
+    return out if counted.roles else table.vary(table.find(out), uniforms(seed, keys, CHANGES, 2))
 
 
 def _shift(seed: int) -> float:
@@ -65,29 +66,10 @@ def _shift(seed: int) -> float:
     return float(uniforms(seed, np.zeros(1, np.uint64), SHIFT, 1)[0, 0])
 
 
-def _vary_found(law: HouseholdLaw, counts: Ints, u: Floats) -> Ints:
-    return law.compositions.vary(law.compositions.find(counts), u)
-
-
-def _pick_sized(law: HouseholdLaw, p: Floats, u: Floats, sizes: Ints | None) -> Ints:
-    """Compositions by their probabilities, of given sizes; larger ones get members of the commonest repeatable role."""
-    table = law.compositions
-    own = table.counts.sum(axis=1)
-    if sizes is None:
-        wanted = None
-    else:
-        wanted = np.minimum(sizes, own.max())
-        nearest = np.unique(own)
-        place = np.searchsorted(nearest, wanted, "right") - 1
-        wanted = nearest[np.maximum(place, 0)]
-        p = np.where(own == wanted[:, None], np.maximum(p, 1e-12), 0.0)
+def _pick(p: Floats, u: Floats) -> Ints:
+    """Rows of the table by their probabilities."""
     total = np.cumsum(p, axis=1)
-    pick = (total < (u * total[:, -1])[:, None]).sum(axis=1)
-    counts: Ints = table.counts[np.minimum(pick, len(own) - 1)].copy()
-    if sizes is not None and wanted is not None and len(table.repeatable):
-        commonest = table.repeatable[np.argmax((table.shares @ table.counts)[table.repeatable])]
-        counts[:, commonest] += sizes - wanted
-    return counts
+    return np.asarray(np.minimum((total <= (u * total[:, -1])[:, None]).sum(axis=1), p.shape[1] - 1))
 
 
 def household_keys(first: int, n: int) -> Keys:
@@ -149,7 +131,10 @@ def _draw_rest(law: HouseholdLaw, scene: Scene, first: int, seed: int) -> Scene:
     """Draw attributes of members and outcomes of households whose structure is known."""
     keys = household_keys(first, len(scene.roster.counts))
     if law.attributes is not None:
-        _draw_attributes(law, law.attributes, scene, first, seed)
+        own = member_keys(scene.roster, np.arange(len(scene.roster.role)), first)
+        _draw_attributes(law.attributes, scene, own, seed, ATTRIBUTES)
+        if law.variables.splits:
+            _split(law, law.attributes, scene, own, seed)
     if law.outcomes is not None:
         values = {c: scene.of_homes(c) for c in law.outcomes.conditions}
         for name, x in law.outcomes.sample(values, keys, seed, OUTCOMES).items():
@@ -183,15 +168,42 @@ def gap_values(law: HouseholdLaw, stage: Stage, scene: Scene, rows: Ints) -> Val
     return values | {GAP_LOW: low, GAP_HIGH: high}
 
 
-def _draw_attributes(law: HouseholdLaw, stage: Stage, scene: Scene, first: int, seed: int) -> None:
+def _draw_attributes(stage: Stage, scene: Scene, keys: Keys, seed: int, stream: int) -> None:
     roster = scene.roster
-    scene.track([c.partition(".")[2] for c in stage.conditions if c.startswith("total.")])
+    told = [c.partition(".")[2] for c in stage.conditions if c.startswith("total.")]
+    scene.track(dict.fromkeys([*told, *(part for parts in scene.parts.values() for part in parts)]))
     for place in range(roster.n_waves):
         rows = roster.wave(place)
         values = {c: scene.of_members(c, rows) for c in stage.conditions}
-        for column, x in stage.sample(values, member_keys(roster, rows, first), seed, ATTRIBUTES).items():
+        for column, x in stage.sample(values, keys[rows], seed, stream).items():
             scene.member[column][rows] = x
         scene.note(rows)
+
+
+def _split(law: HouseholdLaw, stage: Stage, scene: Scene, keys: Keys, seed: int) -> None:
+    """Split given totals; where nobody could take a share, or a rule would break, members are drawn again."""
+    v = law.variables
+    check_totals(scene, v.splits, law.member_columns)
+    left = np.arange(len(scene.roster.counts))
+    part = scene
+    for attempt in range(1, TRIES + 1):
+        bad = split_given(part, v.splits, law.member_columns) | broken_homes(stage, part, v.splits)
+        if part is not scene:
+            rows = scene.roster.rows_of(left)
+            for column in v.attributes:
+                scene.member[column][rows] = part.member[column]
+        left = left[bad]
+        if not len(left):
+            return
+        part = scene.of_some(left)
+        own = keys[scene.roster.rows_of(left)]
+        _draw_attributes(stage, part, own, seed, ATTRIBUTES + RETRY * attempt)
+    home = int(left[0])
+    told = ", ".join(f"{s.total}={scene.home[s.total][home]:.15g}" for s in v.splits)
+    raise ConstraintError(
+        f"{told} of the household in row {home} cannot be split ({len(left)} such rows): in {TRIES} draws its "
+        f"{int(scene.roster.sizes[home])} members have no amounts that can take it and keep the rules."
+    )
 
 
 def score(law: HouseholdLaw, scene: Scene) -> Floats:
@@ -200,7 +212,11 @@ def score(law: HouseholdLaw, scene: Scene) -> Floats:
     n = len(roster.counts)
     given = {c: scene.home[c] for c in law.variables.given}
     shares = None if law.by_given is None else law.shares(given, n)
-    total = law.compositions.log_prob(roster.counts, shares)
+    counted = law.variables.counted
+    if shares is not None and counted:
+        total = Counted(law.compositions, counted).log_prob(roster.counts, shares, given)
+    else:
+        total = law.compositions.log_prob(roster.counts, shares)
     if law.home is not None:
         names = (*law.home.conditions, *law.home.targets)
         total = total + law.home.log_prob({c: scene.of_homes(c) for c in names}, n)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
 from microplex._validation import check_columns
 from microplex.entities import US, Hierarchy, Population, as_population
 from microplex.errors import DataError, ParameterError
-from microplex.frames import Frame, check_frame, column_names, frame_kind, n_rows, read_column
+from microplex.frames import Frame, check_frame, column_names, frame_kind, n_rows, read_column, select
 from microplex.hierarchy.law import HouseholdLaw
 from microplex.hierarchy.levels import Level, default_schema, read_levels
-from microplex.hierarchy.reading import Reading, infer, read_population, read_values
-from microplex.hierarchy.roster import Ints
-from microplex.hierarchy.rulebook import read_rules
+from microplex.hierarchy.placing import check_numbers, place_rules
+from microplex.hierarchy.reading import Reading, infer, keys_of, read_population, read_values
+from microplex.hierarchy.rulebook import Rulebook, read_rules
+from microplex.hierarchy.rules import Count
 from microplex.hierarchy.scene import Scene
 from microplex.hierarchy.stage import Values
 from microplex.hierarchy.variables import Variables, sort_variables
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from microplex.hierarchy.synthesizer import HierarchicalSynthesizer
 
 Floats = NDArray[np.float64]
+MIN_HOUSEHOLDS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +92,35 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
     """
     schema, levels = read_levels(asked.levels, asked.schema)
     population = _population(data, schema, levels)
+    if not isinstance(asked.levels, Hierarchy):
+        population = _narrow(population, levels)
     schema = population.schema
     top, member = schema.top, schema.member
+    inner = [group.name for group in schema.groups[1:] if group.name in levels]
+    if inner:
+        raise ParameterError(
+            f"HierarchicalSynthesizer draws {top.table} and {member.table}; it does not draw {inner[0]!r} yet. Leave "
+            "it out: pass a dictionary of levels, or a Hierarchy without it."
+        )
     weights = population.weights(top.name)
     kept = np.flatnonzero(weights > 0)
-    if len(kept) < len(weights):
+    # In the order of their keys: what is learned does not depend on the order of the rows.
+    kept = kept[np.argsort(keys_of(population.table(top.name), top.key)[kept], kind="stable")]
+    if not np.array_equal(kept, np.arange(len(weights))):
         population = population.take(kept)
         weights = weights[kept]
-    age = asked.age_col if asked.age_col in column_names(population.table(member.name)) else None
+    if len(weights) < MIN_HOUSEHOLDS:
+        raise DataError(
+            f"a law of households is learned from {MIN_HOUSEHOLDS} households of positive weight or more; got "
+            f"{len(weights)}."
+        )
+    drawn = levels[member.name].targets
+    known = column_names(population.table(member.name)) if drawn is None else drawn
+    age = asked.age_col if asked.age_col in known and asked.age_col in _free(population, member.name) else None
     reading = read_population(population, age)
     rules = read_rules(asked.constraints, population, age)
+    if asked.constraints is None:
+        rules = _with_counts(rules, population, _sizes(population, reading))
     available = {top.name: _free(population, top.name), member.name: _free(population, member.name)}
     kinds = dict(asked.kinds or {})
     wanted = levels[top.name]
@@ -108,14 +128,19 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
     homes = list(dict.fromkeys([*(wanted.conditions or ()), *targets]))
     check_columns(available[top.name], homes, f"{top.name} level")
     home_columns = infer(population.table(top.name), homes, kinds)
+    labels = reading.labels
     variables = sort_variables(
-        levels[top.name], levels[member.name], available, home_columns, rules, age, reading.labels.role_col
+        levels[top.name], levels[member.name], available, home_columns, rules, age, labels.role_col
     )
+    variables = place_rules(rules, variables, top.name, labels.roles, labels.role_col, homes)
+    check_numbers(variables.numbers, variables.gaps, labels.roles)
+    variables = _with_size(population, variables, reading)
     member_columns = infer(population.table(member.name), variables.members, kinds)
     _check_structure(variables, member_columns)
     scene = Scene(
         reading.labels, reading.roster, read_values(population.table(top.name), home_columns),
         read_values(population.table(member.name), member_columns, reading.order), home_columns, member_columns,
+        {split.total: split.parts for split in variables.splits},
     )  # fmt: skip
     present = np.flatnonzero(reading.roster.counts.any(axis=0))
     unique = {*(top.role_numbers(top.unique or ()) if top.roles else ()), 0 if top.roles else -1}
@@ -131,9 +156,23 @@ def _population(data: Any, schema: Hierarchy | None, levels: Mapping[str, Level]
         tables = (
             data if isinstance(data, Mapping) else {t: getattr(data, t) for t in US.table_names if hasattr(data, t)}
         )
-        columns = {name: column_names(frame) for name, frame in tables.items()}
-        schema = default_schema(levels, columns, None)
+        schema = default_schema(levels, tables)
+        data = {name: tables[name] for name in schema.table_names}
     return as_population(data, schema)
+
+
+def _narrow(population: Population, levels: Mapping[str, Level]) -> Population:
+    """Leave out groups that are no level, with the member's columns that say who is in them."""
+    schema = population.schema
+    lost = [group for group in schema.groups if group.name not in levels]
+    if not lost or schema.top.name not in levels:
+        return population
+    groups = tuple(group for group in schema.groups if group.name in levels)
+    tables = {e.table: population.table(e.name) for e in (*groups, schema.member)}
+    out = {column for group in lost for column in (group.key, group.role_col)}
+    people = tables[schema.member.table]
+    tables[schema.member.table] = select(people, [c for c in column_names(people) if c not in out])
+    return Population(Hierarchy(schema.member, groups, schema.weight_col, schema.parents), tables)
 
 
 def _check_levels(levels: Mapping[str, Level], schema: Hierarchy) -> None:
@@ -165,20 +204,36 @@ def _form(population: Population, reading: Reading, variables: Variables) -> For
     drawn |= {rule.total for rule in variables.derived}
     fixed = {top.key, schema.member.key, top.role_col, schema.weight_col}
     columns = {name: [c for c in column_names(t) if c in drawn or c in fixed] for name, t in tables.items()}
-    size_col = _size_col(population, variables.given, reading)
+    size_col = next((c for c, who in variables.counted.items() if len(who) == len(reading.labels.roles)), None)
     return Form(
         schema, frame_kind(tables[top.table]), columns, _codes(population), float(population.weights(top.name).sum()),
         len(reading.weights), int(reading.roster.sizes.max()), size_col,
     )  # fmt: skip
 
 
-def _size_col(population: Population, given: Sequence[str], reading: Reading) -> str | None:
-    """The given household variable that counts the members."""
-    for name in given:
-        read = read_column(population.table(population.schema.top.name), name)
-        if read.values is not None and np.array_equal(read.values, reading.roster.sizes):
-            return name
-    return None
+def _sizes(population: Population, reading: Reading) -> list[str]:
+    """Household variables that count the members, in every household of several sizes."""
+    top, sizes = population.schema.top, reading.roster.sizes
+    frame = population.table(top.name)
+    found = []
+    for name in _free(population, top.name):
+        read = read_column(frame, name)
+        if read.values is not None and len(np.unique(sizes)) > 1 and np.array_equal(read.values, sizes):
+            found.append(name)
+    return found
+
+
+def _with_counts(rules: Rulebook, population: Population, sizes: Sequence[str]) -> Rulebook:
+    """Rules with the sizes of households among them, however few the households that show them."""
+    known = {rule.total for rule in rules.totals if rule.level in ("household", population.schema.top.name)}
+    return replace(rules, totals=(*rules.totals, *(Count(name, "") for name in sizes if name not in known)))
+
+
+def _with_size(population: Population, variables: Variables, reading: Reading) -> Variables:
+    """Note which given household variables count the members."""
+    everyone = tuple(range(len(reading.labels.roles)))
+    found = {name: everyone for name in _sizes(population, reading) if name in variables.given}
+    return replace(variables, counted={**variables.counted, **found})
 
 
 def _codes(population: Population) -> dict[str, Any]:
@@ -200,8 +255,8 @@ def _codes(population: Population) -> dict[str, Any]:
     return out
 
 
-def read_given(law: HouseholdLaw, form: Form, households: int | Frame) -> tuple[Values, Ints | None, Frame | None, int]:
-    """Household variables that are given, sizes where they are, the frame that holds them, and how many there are.
+def read_given(law: HouseholdLaw, form: Form, households: int | Frame) -> tuple[Values, Frame | None, int]:
+    """Household variables that are given, the frame that holds them, and how many there are.
 
     Raises
     ------
@@ -218,7 +273,7 @@ def read_given(law: HouseholdLaw, form: Form, households: int | Frame) -> tuple[
             raise ParameterError(
                 f"households are generated given {', '.join(given)}: pass a table with a row for each household."
             )
-        return {}, None, None, int(households)
+        return {}, None, int(households)
     check_frame(households)
     columns = {c: law.home_columns[c] for c in given}
     check_columns(column_names(households), given, "condition")
@@ -228,23 +283,22 @@ def read_given(law: HouseholdLaw, form: Form, households: int | Frame) -> tuple[
     n = n_rows(households)
     if not n:
         raise DataError("the table of households has no rows.")
-    size_col = form.size_col
-    if size_col is None or size_col not in given:
-        return values, None, households, n
-    sizes = values[size_col]
-    wrong = np.flatnonzero((sizes < 1) | (sizes % 1 != 0))
-    if len(wrong):
-        raise DataError(
-            f"{size_col!r} must be a whole number of members, at least 1; row {wrong[0]} has {sizes[wrong[0]]:g}."
-        )
-    large = int((sizes > form.largest).sum())
+    for name in law.variables.counted:
+        number, least = values[name], 1 if name == form.size_col else 0
+        wrong = np.flatnonzero((number < least) | (number % 1 != 0))
+        if len(wrong):
+            raise DataError(
+                f"{name!r} must be a whole number of members, at least {least}; row {wrong[0]} has "
+                f"{number[wrong[0]]:g}."
+            )
+    large = int((values[form.size_col] > form.largest).sum()) if form.size_col in values else 0
     if large:
         warnings.warn(
             f"{large} households are larger than any in training ({form.largest} members): they get further members of "
             "the commonest role, which is extrapolation.",
             stacklevel=3,
         )
-    return values, sizes.astype(np.int64), households, n
+    return values, households, n
 
 
 def _check_given(name: str, x: NDArray[Any], column: Column) -> None:
@@ -266,7 +320,10 @@ def read_whole(law: HouseholdLaw, form: Form, data: Any) -> Scene:
     DataError, ColumnNotFoundError
         If the population does not fit the law.
     """
-    population = as_population(data, form.schema)
+    tables = data.tables if isinstance(data, Population) else data
+    if isinstance(tables, Mapping):
+        tables = {name: frame for name, frame in tables.items() if name in form.schema.table_names}
+    population = as_population(tables, replace(form.schema, weight_col=None))
     reading = read_population(population, law.variables.age)
     schema = population.schema
     homes, members = population.table(schema.top.name), population.table(schema.member.name)
@@ -275,9 +332,5 @@ def read_whole(law: HouseholdLaw, form: Form, data: Any) -> Scene:
     return Scene(
         law.labels, reading.roster, read_values(homes, law.home_columns),
         read_values(members, law.member_columns, reading.order), law.home_columns, law.member_columns,
+        {split.total: split.parts for split in law.variables.splits},
     )  # fmt: skip
-
-
-def keys_of(frame: Frame, key: str) -> NDArray[Any]:
-    """Keys of the households of a frame, as they stand."""
-    return np.asarray(nw.from_native(frame, eager_only=True).get_column(key).to_numpy())

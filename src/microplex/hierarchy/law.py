@@ -16,12 +16,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from microplex.constraints import Constraint
+from microplex.constraints import Constraint, parse
 from microplex.encoding import ConditionalLaw, FitReport
 from microplex.errors import ParameterError
 from microplex.hierarchy.composition import Compositions
 from microplex.hierarchy.donors import Donors
+from microplex.hierarchy.gaps import age_bounds, head_rules
 from microplex.hierarchy.members import ROLE
+from microplex.hierarchy.placing import age_limits
 from microplex.hierarchy.roster import Ints, Roster
 from microplex.hierarchy.scene import Labels, Scene, context_names
 from microplex.hierarchy.stage import Settings, Stage, Values, describe_numbers
@@ -117,6 +119,7 @@ class HouseholdLaw:
         names += [f"partner.{c}" for c in drawn]
         names += [f"{who}.{c}" for who in ("head", "spouse", "previous") for c in v.members]
         names += [f"total.{c}" for c in v.attributes if self.member_columns[c].is_numeric]
+        names += [f"left.{split.total}" for split in v.splits]
         extra = [c for t in v.texts for c in t.columns if c not in names and c == self.labels.role_col]
         return [*names, *dict.fromkeys(extra)]
 
@@ -143,14 +146,8 @@ class HouseholdLaw:
         role = scene.roster.role[rows]
         low, high = reference - self.ages[1, role], reference - self.ages[0, role]
         low = np.where(scene.roster.number[rows] > 0, np.maximum(low, 0.0), low)
-        head = scene.of_members(f"head.{self.variables.age}", rows)
-        for rule in self.variables.gaps:
-            if self.labels.roles[0] not in rule.older:
-                continue
-            least, most = rule.bounds
-            bound = np.isin(role, [self.labels.roles.index(r) for r in rule.younger if r in self.labels.roles])
-            low = np.where(bound, np.maximum(low, reference - head + least), low)
-            high = np.where(bound, np.minimum(high, reference - head + most), high)
+        least, most = age_bounds(scene, self.variables.gaps, rows, str(self.variables.age))
+        low, high = np.maximum(low, reference - most), np.minimum(high, reference - least)
         return low, np.maximum(high, low)
 
     def shares(self, home: Values, n: int) -> Floats:
@@ -195,7 +192,8 @@ def report_of(law: HouseholdLaw, n_households: int, n_members: int) -> Household
     """Sum up a fit."""
     v = law.variables
     bounds = [f"{c} >= sum of {' + '.join(v.remainders[c])}" for c in v.remainders if c in v.strict]
-    rules = (*map(str, v.derived), *bounds, *map(str, v.texts), *map(str, v.gaps))
+    kept = (*v.texts, *v.home_texts, *v.age_texts, *v.gaps, *v.numbers, *v.splits)
+    rules = (*map(str, v.derived), *bounds, *map(str, kept))
     table = law.compositions
     return HouseholdReport(
         n_households, n_members, len(table.counts), table.change, "donor" if law.donors else "model",
@@ -237,9 +235,13 @@ def fit_law(
         If structure is to be copied for households whose variables are given.
     """
     v, roster = variables, scene.roster
+    roles = scene.labels.roles
+    limits = [(tuple(roles.index(r) for r in rule.roles), rule.low, _open(rule.high)) for rule in v.numbers]
+    ages = _ages(scene, v.age)
     law = HouseholdLaw(
         scene.labels, v, scene.home_columns, scene.member_columns,
-        Compositions.fit(roster.counts, weights, repeatable), tuple(roster.couple), _ages(scene, v.age),
+        Compositions.fit(roster.counts, weights, repeatable, limits), tuple(roster.couple),
+        age_limits(v.age_texts, ages, roles, str(v.age)) if v.age_texts else ages,
     )  # fmt: skip
     if copy_structure:
         if v.given:
@@ -261,6 +263,10 @@ def fit_law(
     return replace(law, outcomes=_fit_outcomes(law, scene, weights, settings))
 
 
+def _open(high: float | None) -> float:
+    return np.inf if high is None else high
+
+
 def _ages(scene: Scene, age: str | None) -> Floats:
     """Least and greatest age of each role; all ages for a role that nobody has."""
     n_roles = len(scene.labels.roles)
@@ -277,6 +283,8 @@ def _ages(scene: Scene, age: str | None) -> Floats:
 
 def _fit_compositions(law: HouseholdLaw, scene: Scene, weights: Floats, settings: Settings) -> Stage:
     rows = law.compositions.find(scene.roster.counts)
+    weights = np.where(rows >= 0, weights, 0.0)  # those beyond declared numbers are not in the table
+    rows = np.maximum(rows, 0)
     names = [f"{law.labels.top}.{c}" for c in law.variables.given]
     levels = tuple(str(i) for i in range(len(law.compositions.counts)))
     columns = {c: scene.describe(c, scene.of_homes(c)) for c in names}
@@ -297,8 +305,27 @@ def _fit_home(law: HouseholdLaw, scene: Scene, weights: Floats, settings: Settin
         column = law.home_columns[rest] if first == law.labels.top else law.member_columns[rest]
         if rest == law.variables.age and first == "head":
             column = _bounded(column, law.ages[:, 0])
+            x = np.clip(x, *law.ages[:, 0])
         values[name], columns[name] = x, replace(column, name=name)
-    return Stage.fit("households", targets, values, columns, weights, (), (), settings)
+    texts = _settled(law.variables.home_texts, values, targets)
+    if law.variables.age:
+        texts += _bounds_of_head(law, values)
+    return Stage.fit("households", targets, values, columns, weights, texts, (), settings)
+
+
+def _bounds_of_head(law: HouseholdLaw, values: Values) -> list[Constraint]:
+    """Constraints on the age of the head; training households that break them count as ones that just keep them."""
+    name, roles = f"head.{law.variables.age}", law.labels.roles
+    texts: list[str] = []
+    for role, low, high in head_rules(law.variables.gaps, roles, law.ages):
+        there = values[f"count.{roles[role]}"] > 0 if role else np.zeros(1, bool)
+        if low > high or not there.any():
+            continue
+        when = f"`count.{roles[role]}` > 0 -> `{name}`"
+        texts += [f"{when} >= {low:g}"] if low > law.ages[0, 0] else []
+        texts += [f"{when} <= {high:g}"] if high < law.ages[1, 0] else []
+        values[name] = np.where(there, np.clip(values[name], low, high), values[name])
+    return list(parse(texts))
 
 
 def _bounded(column: Column, ends: Floats) -> Column:
@@ -350,7 +377,8 @@ def _fit_attributes(law: HouseholdLaw, scene: Scene, weights: Floats, settings: 
     values |= {c: scene.member[c] for c in v.attributes}
     columns |= {c: law.member_columns[c] for c in v.attributes}
     texts = _settled(v.texts, values, v.attributes)
-    keep = [ROLE, *([v.age] if v.age else [])]
+    keep = [ROLE, *([v.age] if v.age else []), *v.structure, *(f"{law.labels.top}.{c}" for c in law.static_names())]
+    keep += [f"left.{split.total}" for split in v.splits]
     w = weights[scene.roster.household]
     return Stage.fit("attributes of members", v.attributes, values, columns, w, texts, keep, settings)
 
@@ -377,7 +405,8 @@ def _fit_outcomes(law: HouseholdLaw, scene: Scene, weights: Floats, settings: Se
             column = replace(describe_numbers(name, x), dtype=column.dtype, missing=column.missing)
         values[name], columns[name] = x, column
         targets.append(name)
-    return Stage.fit("outcomes of households", targets, values, columns, weights, (), (), settings)
+    texts = _settled(v.home_texts, values, targets)
+    return Stage.fit("outcomes of households", targets, values, columns, weights, texts, (), settings)
 
 
 def member_sums(scene: Scene, parts: Sequence[str]) -> Floats:
@@ -395,4 +424,5 @@ def empty_scene(law: HouseholdLaw, roster: Roster, home: Values) -> Scene:
         c: np.full(n, np.nan) if law.member_columns[c].is_numeric else np.full(n, -1, np.int32)
         for c in law.variables.members
     }
-    return Scene(law.labels, roster, home, member, law.home_columns, law.member_columns)
+    parts = {split.total: split.parts for split in law.variables.splits}
+    return Scene(law.labels, roster, home, member, law.home_columns, law.member_columns, parts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from microplex.entities import Entity, GroupEntity, Hierarchy
+from microplex.entities import US, Entity, GroupEntity, Hierarchy
 from microplex.errors import ParameterError, SchemaError, near_miss
+from microplex.frames import Frame, column_names, read_column
 
 KEYS = ("target_vars", "condition_vars", "parent_level", "outcome_vars", "structure_vars", "rule")
 SEXES = ("sex", "gender")
@@ -147,45 +149,79 @@ def _check_parents(levels: dict[str, Level], schema: Hierarchy | None) -> None:
             raise ParameterError(f"schema has no entity {name!r}.{near_miss(name, known)} It has {', '.join(known)}.")
 
 
-def default_schema(
-    levels: Mapping[str, Level], columns: Mapping[str, Sequence[str]], weight_col: str | None
-) -> Hierarchy:
-    """Return a schema for levels without one: entities by their names, roles from a column ``relationship``.
+def default_schema(levels: Mapping[str, Level], tables: Mapping[str, Frame]) -> Hierarchy:
+    """Return a schema for levels without one: entities by their names, roles and weights as in `US` where they fit.
 
     Parameters
     ----------
     levels : mapping of str to Level
         The levels.
-    columns : mapping of str to sequence of str
-        Columns of each table, by table name.
-    weight_col : str or None
-        Column of weights of the top table.
+    tables : mapping of str to data frame
+        The tables.
+
+    Returns
+    -------
+    Hierarchy
+        Households whose table has a column ``weight`` are weighted by it; a group that is one of those of `US`, with
+        their column of roles and no other roles in it, has these roles.
 
     Raises
     ------
     SchemaError
         If a table is missing.
 
+    Warns
+    -----
+    UserWarning
+        If the column of roles holds something else, so that members have no roles.
+
     Examples
     --------
+    >>> import pandas as pd
     >>> _, levels = read_levels({"household": {}, "person": {"parent_level": "household"}}, None)
-    >>> schema = default_schema(levels, {"households": ["household_id"], "persons": ["person_id", "age"]}, None)
-    >>> schema.top.name, schema.member.name
-    ('household', 'person')
+    >>> tables = {
+    ...     "households": pd.DataFrame({"household_id": [1]}),
+    ...     "persons": pd.DataFrame({"person_id": [1], "household_id": [1], "relationship": ["head"]}),
+    ... }
+    >>> schema = default_schema(levels, tables)
+    >>> schema.top.name, schema.top.head, schema.member.name
+    ('household', 'head', 'person')
     """
     parents = {level.parent for level in levels.values()}
     bottoms = [name for name in levels if name not in parents]
-    if len(bottoms) != 1:
-        raise SchemaError(f"one level has no level below it: the members. Here {', '.join(bottoms)} have none.")
     top = next(name for name, level in levels.items() if level.parent is None)
-    groups = [name for name in levels if name not in (top, bottoms[0])]
+    known = {group.name: group for group in US.groups}
+    units = [name for name in bottoms if name in known] if len(bottoms) > 1 else []
+    bottoms = [name for name in bottoms if name not in units]
+    if len(bottoms) != 1:
+        raise SchemaError(
+            f"one level has no level below it: the members. Here {', '.join(bottoms) or 'none'} have none. Pass "
+            "schema= to say which are groups."
+        )
     for name in levels:
-        if Entity(name).table not in columns:
+        if Entity(name).table not in tables:
+            listed = ", ".join(map(str, tables)) or "no tables"
             raise SchemaError(
-                f"level {name!r} needs a table {Entity(name).table!r}; got {', '.join(columns)}. Pass schema= for others."
+                f"level {name!r} needs a table {Entity(name).table!r}; got {listed}. Pass schema= for others."
             )
-    return Hierarchy(
-        Entity(bottoms[0]),
-        (GroupEntity(top), *(GroupEntity(name, within=levels[name].parent) for name in groups)),
-        weight_col=weight_col,
+    people = tables[Entity(bottoms[0]).table]
+    groups = [_group(name, levels[name], people) for name in (top, *(n for n in levels if n not in (top, bottoms[0])))]
+    weight_col = "weight" if "weight" in column_names(tables[Entity(top).table]) else None
+    return Hierarchy(Entity(bottoms[0]), tuple(groups), weight_col=weight_col)
+
+
+def _group(name: str, level: Level, people: Frame) -> GroupEntity:
+    """A group by its name, with the roles of the usual one where the members' table has them."""
+    usual = next((group for group in US.groups if group.name == name), None)
+    if usual is None or usual.role_col not in column_names(people):
+        return GroupEntity(name, within=level.parent)
+    read = read_column(people, str(usual.role_col))
+    odd = [x for x in read.levels if x not in usual.roles] if read.codes is not None else ["numbers"]
+    if not odd:
+        return replace(usual, within=level.parent)
+    warnings.warn(
+        f"column {usual.role_col!r} holds {odd[0]!r}, which is no role in a {name} ({', '.join(usual.roles)}): members "
+        "have no roles. Pass schema= with a GroupEntity that has roles and role_map.",
+        stacklevel=6,
     )
+    return GroupEntity(name, within=level.parent)

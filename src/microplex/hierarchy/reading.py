@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,8 +78,9 @@ def _check_ages(population: Population, age: str) -> None:
         raise DataError(f"column {age!r} of {entity.table} must hold ages in years, got {read.dtype} values.")
     wrong = np.flatnonzero(~np.isfinite(read.values))
     if len(wrong):
+        who = keys_of(population.table(entity.name), entity.key)[wrong[0]]
         raise DataError(
-            f"column {age!r} of {entity.table} is missing or infinite in row {wrong[0]} ({len(wrong)} such rows): "
+            f"column {age!r} of {entity.table} is missing or infinite for {entity.key} {who} ({len(wrong)} such rows): "
             "the order of a household needs every age. Fill it, or leave it out of the targets and pass age_col=None."
         )
 
@@ -127,3 +129,8 @@ def weight_total(population: Population) -> float:
         if population.schema.weight_col
         else float(n_rows(population.table(population.schema.top.name)))
     )
+
+
+def keys_of(frame: Frame, key: str) -> NDArray[Any]:
+    """Keys of the households of a frame, as they stand."""
+    return np.asarray(nw.from_native(frame, eager_only=True).get_column(key).to_numpy())

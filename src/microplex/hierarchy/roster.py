@@ -91,6 +91,12 @@ class Roster:
         rows = self.spouse[self.household]
         return np.where(rows < np.arange(len(rows)), rows, -1)
 
+    def rows_of(self, some: Ints) -> Ints:
+        """Rows of the members of some households, in their order."""
+        sizes = self.sizes[some]
+        first = np.repeat(self.starts[some] - (np.cumsum(sizes) - sizes), sizes)
+        return np.asarray(first + np.arange(sizes.sum()))
+
     @property
     def n_waves(self) -> int:
         """Size of the largest household."""

@@ -13,7 +13,18 @@ from microplex.hierarchy.detect import detect_constraints
 from microplex.hierarchy.detect_result import DetectedConstraints
 from microplex.hierarchy.detect_rules import Aggregate, Together
 from microplex.hierarchy.members import PERSON, ROLE
-from microplex.hierarchy.rules import RULES, AgeGap, Count, Implied, Linear, LowerBound, Sum, rule_from_dict
+from microplex.hierarchy.rules import (
+    RULES,
+    AgeGap,
+    Cardinality,
+    Count,
+    Implied,
+    Linear,
+    LowerBound,
+    Shared,
+    Sum,
+    rule_from_dict,
+)
 from microplex.hierarchy.rules_conditions import parse_condition
 
 Total: TypeAlias = Sum | Count | Aggregate
@@ -33,12 +44,21 @@ class Rulebook:
         What holds on the row of a member.
     gaps : tuple of AgeGap
         Bounds on ages.
+    numbers : tuple of Cardinality
+        Numbers of members in some roles.
+    shared : tuple of Shared
+        Variables that members have in common.
+    declared : bool
+        Whether the rules were asked for, rather than detected.
     """
 
     totals: tuple[Total, ...] = ()
     bounds: tuple[tuple[LowerBound, bool], ...] = ()
     rows: tuple[Constraint, ...] = ()
     gaps: tuple[AgeGap, ...] = ()
+    numbers: tuple[Cardinality, ...] = ()
+    shared: tuple[Shared, ...] = ()
+    declared: bool = False
 
 
 def read_rules(constraints: Any, population: Population, age: str | None) -> Rulebook:
@@ -67,13 +87,15 @@ def read_rules(constraints: Any, population: Population, age: str | None) -> Rul
         exact = {id(rule) for rule in found.exact}
         together = [c for rule in found.exact if isinstance(rule, Together) for c in _with_counts(rule, unique)]
         bounds = tuple((rule, id(rule) in exact) for rule in found.lower_bounds)
-        return Rulebook(tuple(found.aggregates), bounds, (*texts, *together))
+        gaps = tuple(rule for rule in found.exact if isinstance(rule, AgeGap))
+        return Rulebook(tuple(found.aggregates), bounds, (*texts, *together), gaps)
     if isinstance(constraints, (str, Mapping)) or not isinstance(constraints, Iterable):
         raise ParameterError(f"constraints must be a sequence of rules; got {constraints!r}. Write [...] around it.")
-    return _sorted([rule_from_dict(item) if isinstance(item, Mapping) else item for item in constraints], unique)
+    items = [rule_from_dict(item) if isinstance(item, Mapping) else item for item in constraints]
+    return _sorted(items, unique, ("household", population.schema.top.name))
 
 
-def _sorted(items: Sequence[Any], unique: Sequence[str]) -> Rulebook:
+def _sorted(items: Sequence[Any], unique: Sequence[str], tops: Sequence[str]) -> Rulebook:
     kinds = (*RULES.values(), Aggregate, Together)
     rules = [item for item in items if isinstance(item, kinds)]
     rows: list[Constraint] = list(parse([item for item in items if not isinstance(item, kinds)]))
@@ -87,6 +109,9 @@ def _sorted(items: Sequence[Any], unique: Sequence[str]) -> Rulebook:
         tuple((r, True) for r in rules if isinstance(r, LowerBound) and r.level != PERSON),
         tuple(rows),
         tuple(r for r in rules if isinstance(r, AgeGap)),
+        tuple(r for r in rules if isinstance(r, Cardinality) and r.level in tops),
+        tuple(r for r in rules if isinstance(r, Shared) and r.level in tops),
+        True,
     )
 
 

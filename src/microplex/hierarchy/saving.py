@@ -18,12 +18,14 @@ from microplex.hierarchy.detect_rules import from_entry, to_entry
 from microplex.hierarchy.intake import Form
 from microplex.hierarchy.law import HouseholdLaw, HouseholdReport
 from microplex.hierarchy.scene import Labels
+from microplex.hierarchy.splitting import Split
 from microplex.hierarchy.stage import Stage
 from microplex.hierarchy.variables import Variables
 from microplex.schema import Column
 from microplex.synthesizer import Synthesizer
 
 Arrays = dict[str, NDArray[Any]]
+RULED, TEXTS = ("derived", "gaps", "numbers"), ("texts", "home_texts", "age_texts")
 SINGLE = ("by_given", "home", "attributes", "outcomes")
 
 
@@ -47,6 +49,7 @@ def pack_law(law: HouseholdLaw, form: Form, report: HouseholdReport) -> tuple[di
         "home_columns": [c.to_dict() for c in law.home_columns.values()],
         "member_columns": [c.to_dict() for c in law.member_columns.values()],
         "change": table.change,
+        "limits": [[list(roles), low, None if high == np.inf else high] for roles, low, high in table.limits],
         "couple": list(law.couple),
         "stages": stages,
         "form": {**{k: v for k, v in vars(form).items() if k not in ("schema", "codes", "columns")}},
@@ -74,7 +77,10 @@ def unpack_law(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
             labels, _read_variables(content["variables"]),
             {c["name"]: Column.from_dict(c) for c in content["home_columns"]},
             {c["name"]: Column.from_dict(c) for c in content["member_columns"]},
-            Compositions(arrays["counts"], arrays["shares"], content["change"], arrays["repeatable"]),
+            Compositions(
+                arrays["counts"], arrays["shares"], content["change"], arrays["repeatable"],
+                tuple((tuple(r), low, np.inf if high is None else high) for r, low, high in content["limits"]),
+            ),
             tuple(content["couple"]), np.asarray(arrays["ages"]),
             stages.get("by_given"), stages.get("home"), stages.get("attributes"), stages.get("outcomes"),
             gaps={name.removeprefix("gap:"): s for name, s in stages.items() if name.startswith("gap:")},
@@ -97,18 +103,19 @@ def _stage(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Stag
 
 
 def _plain_variables(variables: Variables) -> dict[str, Any]:
-    plain = {k: v for k, v in vars(variables).items() if k not in ("derived", "texts", "gaps")}
-    plain["derived"] = [to_entry(rule) for rule in variables.derived]
-    plain["gaps"] = [to_entry(rule) for rule in variables.gaps]
-    plain["texts"] = [str(constraint) for constraint in variables.texts]
-    return plain
+    plain = {k: v for k, v in vars(variables).items() if k not in (*RULED, *TEXTS, "splits")}
+    plain |= {name: [to_entry(rule) for rule in getattr(variables, name)] for name in RULED}
+    plain |= {name: [str(constraint) for constraint in getattr(variables, name)] for name in TEXTS}
+    return plain | {"splits": [asdict(split) for split in variables.splits]}
 
 
 def _read_variables(plain: Mapping[str, Any]) -> Variables:
-    fields = _tuples({k: v for k, v in plain.items() if k not in ("derived", "texts", "gaps", "remainders")})
-    rules: dict[str, Any] = {name: tuple(from_entry(entry) for entry in plain[name]) for name in ("derived", "gaps")}
-    remainders = {name: tuple(parts) for name, parts in plain["remainders"].items()}
-    return Variables(**fields, **rules, remainders=remainders, texts=parse(list(plain["texts"])))
+    special = (*RULED, *TEXTS, "remainders", "counted", "splits")
+    fields = _tuples({k: v for k, v in plain.items() if k not in special})
+    fields |= {name: tuple(from_entry(entry) for entry in plain[name]) for name in RULED}
+    fields |= {name: parse(list(plain[name])) for name in TEXTS}
+    fields |= {name: _tuples(plain[name]) for name in ("remainders", "counted")}
+    return Variables(**fields, splits=tuple(Split(**_tuples(entry)) for entry in plain["splits"]))
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,9 +47,9 @@ class Scene:
     Any quantity has a name: ``household.tenure``; a member's own columns; ``head.age``, ``spouse.age`` and
     ``previous.age`` (of the head, of the head's partner and of the member of the same role before, where they come
     before the member, else absent); ``total.wages`` (sum over the members before); ``count.all``, ``count.child``,
-    ``count.before`` (members the member among those of the role), ``count.after`` (those of the role after it); ``age.youngest``
-    and ``age.under18`` once ages are known. For a household: ``head.age``, ``spouse.age``, ``sum.wages``,
-    ``positive.wages`` (members with more than 0).
+    ``count.before`` (members the member among those of the role), ``count.after`` (those after it);
+    ``age.youngest`` and ``age.under18`` once ages are known. For a household: ``head.age``, ``spouse.age``,
+    ``sum.wages``, ``positive.wages`` (members with more than 0).
 
     Parameters
     ----------
@@ -63,6 +63,9 @@ class Scene:
         Columns of members, in the order of the roster.
     home_columns, member_columns : mapping of str to Column
         What they are.
+    parts : mapping of str to tuple of str
+        Given household variables that members' columns add up to; ``left.income`` is what is left for a member and
+        those after it.
     """
 
     labels: Labels
@@ -71,7 +74,17 @@ class Scene:
     member: Values
     home_columns: Mapping[str, Column]
     member_columns: Mapping[str, Column]
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _totals: dict[str, Floats] = field(default_factory=dict)
+
+    def of_some(self, homes: Ints) -> Scene:
+        """Some of the households."""
+        rows = self.roster.rows_of(homes)
+        return Scene(
+            self.labels, Roster(self.roster.counts[homes], self.roster.couple),
+            {c: x[homes] for c, x in self.home.items()}, {c: x[rows] for c, x in self.member.items()},
+            self.home_columns, self.member_columns, self.parts,
+        )  # fmt: skip
 
     # ------------------------------------------------------------- quantities of members
 
@@ -88,6 +101,8 @@ class Scene:
             return self.home[rest][home]
         if first == "total":
             return self._before(rest, rows)
+        if first == "left":
+            return np.asarray(self.home[rest][home] - sum(self._before(part, rows) for part in self.parts[rest]))
         others = {"head": self._head, "spouse": self._spouse, "previous": self._previous, "partner": self._partner}
         if first in others and rest in self.member_columns:
             return at_rows(self.member[rest], self.member_columns[rest], others[first](rows))
@@ -128,7 +143,7 @@ class Scene:
         upto = np.concatenate([[0.0], np.cumsum(x)])
         return np.asarray(upto[rows] - upto[self.roster.starts[self.roster.household[rows]]])
 
-    def track(self, names: Iterator[str] | list[str]) -> None:
+    def track(self, names: Iterable[str]) -> None:
         """Start running totals of columns, for generation."""
         for name in names:
             self._totals[name] = np.zeros(len(self.roster.counts))

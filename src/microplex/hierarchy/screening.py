@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from microplex.schema import Column
 
 Floats = NDArray[np.float64]
-MAX_ROWS, MAX_LEVELS = 20_000, 12
+MAX_ROWS, MAX_LEVELS, MIN_CELL = 20_000, 12, 30
 
 
 def screen(
@@ -26,8 +26,10 @@ def screen(
 ) -> list[str]:
     """Choose conditions.
 
-    Each is scored by the mean over targets of the squared multiple correlation of the target's features (its rank;
-    indicators of its levels) on those of the condition: a linear screen on ranks in the manner of Fan and Lv (2008).
+    Each is scored by the squared multiple correlation of a target's features (its rank; indicators of its levels) on
+    those of the condition, within cells of the conditions that are kept in any case: a linear screen on ranks in the
+    manner of Fan and Lv (2008). Its score is the mean over targets and the largest, so that what matters for one target
+    alone is not lost.
 
     Parameters
     ----------
@@ -60,19 +62,37 @@ def screen(
     if len(offered) <= most:
         return list(offered)
     step = max(1, len(weights) // MAX_ROWS)
+    some = {c: values[c][::step] for c in (*targets, *offered)}
     w = weights[::step] / weights[::step].sum()
-    goal = np.hstack([_features(values[c][::step], columns[c], w) for c in targets])
-    share = np.concatenate(
-        [[1 / k] * k for k in (_features(values[c][:2], columns[c], w[:2]).shape[1] for c in targets)]
-    )
-    score = {c: _explained(_features(values[c][::step], columns[c], w), goal, w) @ share for c in offered}
+    cells = _cells([some[c] for c in keep if c in some], [columns[c] for c in keep if c in some], len(w))
+    goals = {c: _features(some[c], columns[c], w, cells) for c in targets}
+    score = {}
+    for c in offered:
+        own = _features(some[c], columns[c], w, cells)
+        told = [float(_explained(own, goal, w).mean()) for goal in goals.values()]
+        score[c] = max(told) + float(np.mean(told))
     free = sorted((c for c in offered if c not in keep), key=lambda c: -score[c])
     chosen = {*keep, *free[: max(0, most - len(keep))]}
     return [c for c in offered if c in chosen]
 
 
-def _features(x: NDArray[Any], column: Column, w: Floats) -> Floats:
-    """Centred features of a column: rank and missingness of a number, indicators of levels."""
+def _cells(arrays: Sequence[NDArray[Any]], columns: Sequence[Column], n: int) -> NDArray[np.int64]:
+    """Cells of rows that agree in conditions: levels, and tenths of numbers; the first conditions count."""
+    cell = np.zeros(n, np.int64)
+    for x, column in zip(arrays, columns, strict=True):
+        if column.is_numeric:
+            code = np.minimum(10 * (rankdata(np.nan_to_num(x)) - 1) // n, 9).astype(np.int64)
+        else:
+            code = np.maximum(x, 0).astype(np.int64)
+        finer = np.unique(cell * (int(code.max(initial=0)) + 1) + code, return_inverse=True)[1].ravel()
+        if finer.max(initial=0) + 1 > n // MIN_CELL:
+            break
+        cell = finer
+    return cell
+
+
+def _features(x: NDArray[Any], column: Column, w: Floats, cells: NDArray[np.int64]) -> Floats:
+    """Features of a column, centred within cells: rank and missingness of a number, indicators of levels."""
     if column.is_numeric:
         seen = ~np.isnan(x)
         rank = np.full(len(x), 0.5)
@@ -80,7 +100,9 @@ def _features(x: NDArray[Any], column: Column, w: Floats) -> Floats:
         out = np.column_stack([rank, ~seen])
     else:
         out = (x[:, None] == np.arange(min(len(column.levels) + 1, MAX_LEVELS))).astype(float)
-    return np.asarray(out - w @ out)
+    mass = np.maximum(np.bincount(cells, w), 1e-300)
+    means = np.column_stack([np.bincount(cells, w * f) / mass for f in out.T])
+    return np.asarray(out - means[cells])
 
 
 def _explained(a: Floats, b: Floats, w: Floats) -> Floats:

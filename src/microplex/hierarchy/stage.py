@@ -21,7 +21,7 @@ from microplex.synthesizer import Synthesizer
 
 Values = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
-MAX_CONDITIONS = 48
+MAX_CONDITIONS = 56
 WEIGHT = "__weight__"
 SHARED = 3
 
@@ -93,7 +93,7 @@ class Stage:
         rules = parse(list(constraints))
         bound = {c for rule in rules for c in rule.columns}
         offered = [c for c in values if c not in targets and (c in bound or _varies(values[c]))]
-        kept = [c for c in offered if c in keep or c in bound]
+        kept = [*(c for c in keep if c in offered), *(c for c in offered if c in bound and c not in keep)]
         conditions = screen(values, columns, targets, offered, weights, kept, MAX_CONDITIONS)
         names = [*targets, *conditions]
         schema = Schema(tuple(_stored(columns[c]) for c in names), WEIGHT)

@@ -89,7 +89,10 @@ class HierarchicalSynthesizer(BaseEstimator):
     Notes
     -----
     Ages stay within those seen for the role. Compositions are drawn systematically: those of n households have nearly
-    the shares that the law gives them.
+    the shares that the law gives them. A condition that counts members by role is met exactly. So is one that sums
+    their amounts: each member is drawn given what is left of it, then amounts are moved in proportion until they add
+    up, whole numbers by largest remainders; `log_prob` is that of the members before they are moved. Where weights
+    are written, the households of one call weigh the training total together: chunks must be scaled.
 
     Examples
     --------
@@ -199,11 +202,11 @@ class HierarchicalSynthesizer(BaseEstimator):
         seed = check_seed(seed)
         if not isinstance(first, (int, np.integer)) or isinstance(first, bool) or first < 0:
             raise ParameterError(f"first must be a whole number of at least 0, got {first!r}.")
-        given, sizes, frame, n = read_given(self.law_, self.form_, households)
+        given, frame, n = read_given(self.law_, self.form_, households)
         if self.law_.donors is not None:
             scene = draw_from_donors(self.law_, self.law_.donors, n, first, seed)
         else:
-            counts = draw_compositions(self.law_, n, first, seed, given, sizes)
+            counts = draw_compositions(self.law_, n, first, seed, given)
             scene = draw(self.law_, counts, given, first, seed)
         return build_population(self.law_, self.form_, scene, frame, first)
 
@@ -294,10 +297,8 @@ class HierarchicalSynthesizer(BaseEstimator):
         if self.law_.donors is not None:
             raise ParameterError('a model with structure="donor" holds training households and is not saved.')
         content, arrays = pack_law(self.law_, self.form_, self.report_)
-        content["parameters"] = {
-            **{k: v for k, v in self.get_params(deep=False).items() if isinstance(v, (str, int, type(None)))},
-            "kinds": dict(self.kinds or {}) or None, "levels": None, "schema": None, "constraints": None,
-        }  # fmt: skip
+        told = {"kinds": dict(self.kinds or {}) or None, "levels": None, "schema": None, "constraints": None}
+        content["parameters"] = self.get_params(deep=False) | told
         storage.save_model(path, KIND, content, arrays)
 
     @classmethod

@@ -12,7 +12,8 @@ from microplex.hierarchy.detect_rules import Aggregate
 from microplex.hierarchy.levels import SEXES, Level
 from microplex.hierarchy.members import PERSON
 from microplex.hierarchy.rulebook import Rulebook, Total
-from microplex.hierarchy.rules import AgeGap, Count
+from microplex.hierarchy.rules import AgeGap, Cardinality, Count
+from microplex.hierarchy.splitting import Split, find_splits
 from microplex.schema import Column
 
 HOUSEHOLD = "household"
@@ -45,7 +46,17 @@ class Variables:
     texts : tuple of constraints
         What holds on the row of a member.
     gaps : tuple of AgeGap
-        Bounds on the age of a role, counted from the head.
+        Bounds on the age of a role, counted from another.
+    home_texts : tuple of constraints
+        What holds on the row of a household, columns named such as ``household.tenure``.
+    age_texts : tuple of constraints
+        What holds for the age and the role of a member.
+    numbers : tuple of Cardinality
+        Numbers of members in some roles.
+    counted : mapping of str to tuple of int
+        Given household variables that count the members in some roles.
+    splits : tuple of Split
+        Given household variables that are split over the members.
     """
 
     given: tuple[str, ...] = ()
@@ -59,6 +70,11 @@ class Variables:
     derived: tuple[Total, ...] = ()
     texts: tuple[Constraint, ...] = ()
     gaps: tuple[AgeGap, ...] = ()
+    home_texts: tuple[Constraint, ...] = ()
+    age_texts: tuple[Constraint, ...] = ()
+    numbers: tuple[Cardinality, ...] = ()
+    counted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    splits: tuple[Split, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -99,11 +115,11 @@ def sort_variables(
     """
     given = tuple(top.conditions or ())
     wanted = list(available[top.name]) if top.targets is None else list(top.targets)
-    check_columns(list(available[top.name]), [*wanted, *given], f"{top.name} level")
     if top.targets is not None and {*wanted} & {*given}:
         twice = next(c for c in wanted if c in given)
         raise ParameterError(f"{twice!r} is both a target and a condition of {top.name}; give it one role.")
     homes = [c for c in wanted if c not in given]
+    check_columns(list(available[top.name]), [*homes, *given], f"{top.name} level")
     people = list(available[member.name]) if member.targets is None else [c for c in member.targets if c != role_col]
     check_columns(list(available[member.name]), people, f"{member.name} level")
     used = _used(top, member, [*homes, *given], people)
@@ -129,6 +145,7 @@ def sort_variables(
         derived=derived,
         texts=rules.rows,
         gaps=rules.gaps if age else (),
+        splits=find_splits(rules, given, people, top.name),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from unit.metrics.households.people import ROLES, copied, small, views
 
+from microplex.entities import Population
 from microplex.metrics.households.composition import composition_records
 from microplex.metrics.households.couples import couple_records, gap_records
 from microplex.metrics.households.dependence import cluster_records, cross_records, intraclass
@@ -214,9 +215,10 @@ def test_thirteen_statistics(pair, seen):
 
 def test_shares_of_impossible_households(pair):
     rng = np.random.default_rng(0)
-    for population in pair:
-        persons = population.tables["persons"]
-        persons["age"] = np.where(rng.random(len(persons)) < 0.2, rng.integers(-3, 120, len(persons)), persons["age"])
+    for sound in pair:
+        persons = sound.tables["persons"]
+        ages = np.where(rng.random(len(persons)) < 0.2, rng.integers(-3, 120, len(persons)), persons["age"])
+        population = Population(sound.schema, {**sound.tables, "persons": persons.assign(age=ages)})
         homes = homes_of(population)
         found = rule_shares(views(population, population)["real"])
         for name, breaks in {
