@@ -144,6 +144,9 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
     )  # fmt: skip
     present = np.flatnonzero(reading.roster.counts.any(axis=0))
     unique = {*(top.role_numbers(top.unique or ()) if top.roles else ()), 0 if top.roles else -1}
+    couple = list(reading.roster.couple)
+    if reading.roster.counts[:, couple].sum(axis=1).max(initial=0) <= 1:
+        unique |= {*couple}
     repeatable = tuple(int(r) for r in present if r not in unique)
     return Prepared(scene, variables, weights / weights.mean(), repeatable, _form(population, reading, variables))
 

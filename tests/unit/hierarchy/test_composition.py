@@ -1,11 +1,15 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from microplex import HierarchicalSynthesizer
+from microplex.entities import Entity, GroupEntity, Hierarchy, Population
 from microplex.errors import ConstraintError, DataError
 from microplex.hierarchy.composition import Compositions, systematic, within
 from microplex.hierarchy.counting import Counted
+from microplex.hierarchy.intake import prepare
 
 SEEN = np.array([[1, 0, 0]] * 5 + [[1, 1, 0]] * 4 + [[1, 1, 2]] * 3 + [[1, 0, 1]] * 2 + [[1, 0, 3]])
 
@@ -95,3 +99,15 @@ def test_numbers_that_no_household_can_have_are_named(counted):
     given = {"size": np.array([2.0]), "children": np.array([4.0])}
     with pytest.raises(DataError, match="no household can have size=2, children=4"):
         counted.groups(given)
+
+
+def test_no_change_gives_a_second_partner_where_none_was_seen():
+    homes = pd.DataFrame({"household_id": np.arange(80)})
+    roles = [["head", "partner", "child", "child"][: 1 + i % 4] for i in range(80)]
+    rows = [(i, role, 40.0 - 20 * (role == "child") - k) for i, own in enumerate(roles) for k, role in enumerate(own)]
+    people = pd.DataFrame(rows, columns=["household_id", "relationship", "age"]).assign(person_id=range(len(rows)))
+    household = GroupEntity("household", roles=("head", "partner", "child"), role_col="relationship")
+    schema = Hierarchy(Entity("person"), (household,))
+    asked = HierarchicalSynthesizer(schema, constraints=())
+    prepared = prepare(Population(schema, {"households": homes, "persons": people}), asked)
+    assert prepared.repeatable == (2,)
