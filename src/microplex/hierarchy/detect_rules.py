@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from microplex.errors import ConstraintError, MicroplexError, near_miss
-from microplex.hierarchy.members import PERSON, Bools, Floats, Members
+from microplex.hierarchy.members import Bools, Floats, Members
 from microplex.hierarchy.rules import RULES, Rule, rule_from_dict, rule_to_dict
 from microplex.hierarchy.rules_conditions import holds, numbers, parse_condition
 from microplex.hierarchy.rules_quantities import check_level, off, per_unit, sums, total_of_parts, unit_values
@@ -217,18 +217,6 @@ def from_entry(entry: Mapping[str, Any]) -> AnyRule:
     except (TypeError, ValueError) as error:
         raise ConstraintError(f"a rule {name} does not fit: {error}.") from error
     return rule
-
-
-def level_of_rule(rule: AnyRule) -> str | None:
-    """Return the unit that a rule speaks of, None where its columns decide.
-
-    Examples
-    --------
-    >>> level_of_rule(Together("a == 1", "b == 2"))
-    'household'
-    """
-    level = getattr(rule, "level", None)
-    return None if level == PERSON else level
 
 
 def _plain(value: Any) -> Any:

@@ -4,8 +4,8 @@ log p(household) = log p(composition) + log p(static variables, age of the head)
 log p(age | ages before) + sum over all members of log p(attributes | ages, members before) + log p(outcomes | members).
 
 Members stand in canonical order (role, age from the eldest), each age no greater than the one before in the role, so
-that the product is the law of the household as a set of members (Anderson and others know it as a chain of
-conditionals on a sorted sample); only members of one role and one age are left in the order of their keys.
+that the product is the law of the household as a set of members; only members of one role and one age are left in the
+order of their keys.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from microplex.entities import US, Entity, GroupEntity, Hierarchy
 from microplex.errors import ParameterError, SchemaError, near_miss
 from microplex.frames import Frame, column_names, read_column
 
-KEYS = ("target_vars", "condition_vars", "parent_level", "outcome_vars", "structure_vars", "rule")
+KEYS = ("target_vars", "condition_vars", "parent_level", "outcome_vars", "structure_vars")
 SEXES = ("sex", "gender")
 
 
@@ -33,8 +33,6 @@ class Level:
         Top: targets that are drawn after the members; None to decide by their kind.
     structure : tuple of str or None
         Members: targets that are drawn with the age.
-    rule : callable or None
-        Groups of members other than the top: gives the number of each person's group within the household.
     """
 
     name: str
@@ -43,7 +41,6 @@ class Level:
     parent: str | None = None
     outcomes: tuple[str, ...] | None = None
     structure: tuple[str, ...] | None = None
-    rule: Any = None
 
 
 def read_levels(levels: Any, schema: Hierarchy | None) -> tuple[Hierarchy | None, dict[str, Level]]:
@@ -106,7 +103,6 @@ def _level(name: Any, entry: Any) -> Level:
         entry.get("parent_level"),
         _names(entry, "outcome_vars", name),
         _names(entry, "structure_vars", name),
-        entry.get("rule"),
     )
 
 
@@ -125,6 +121,10 @@ def _names(entry: Mapping[str, Any], key: str, level: Any) -> tuple[str, ...] | 
 def _check_parents(levels: dict[str, Level], schema: Hierarchy | None) -> None:
     tops = [level.name for level in levels.values() if level.parent is None]
     for level in levels.values():
+        if level.parent is not None and level.outcomes is not None:
+            raise ParameterError(f"level {level.name!r}: outcome_vars belong to the top level, {', '.join(tops)}.")
+        if level.parent is None and level.structure is not None:
+            raise ParameterError(f"level {level.name!r}: structure_vars belong to the members, not to the top level.")
         if level.parent is not None and level.parent not in levels:
             raise ParameterError(
                 f"level {level.name!r} has the parent_level {level.parent!r}, which is no level."

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from microplex.encoding.levels import LevelCodec
 from microplex.entities import Population
 from microplex.errors import DataError
-from microplex.frames import Frame, n_rows, read_column
+from microplex.frames import Frame, read_column
 from microplex.hierarchy.roster import Ints, Roster
 from microplex.hierarchy.scene import Labels
 from microplex.hierarchy.stage import Values
@@ -120,15 +120,6 @@ def read_values(frame: Frame, columns: Mapping[str, Column], order: Ints | None 
             x = read.values
         out[name] = x if order is None else x[order]
     return out
-
-
-def weight_total(population: Population) -> float:
-    """Total weight of the households, their number where there are no weights."""
-    return (
-        float(population.weights().sum())
-        if population.schema.weight_col
-        else float(n_rows(population.table(population.schema.top.name)))
-    )
 
 
 def keys_of(frame: Frame, key: str) -> NDArray[Any]:

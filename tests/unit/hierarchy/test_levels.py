@@ -64,3 +64,13 @@ def test_other_roles_are_not_guessed():
     with pytest.warns(UserWarning, match="holds 'boss', which is no role"):
         schema = default_schema(levels, tables(["boss", "child"]))
     assert schema.top.roles == ()
+
+
+@pytest.mark.parametrize(
+    ("level", "key", "where"), [("person", "outcome_vars", "top level"), ("household", "structure_vars", "members")]
+)
+def test_keys_that_belong_to_another_level_are_refused(level, key, where):
+    levels = {"household": {}, "person": {"parent_level": "household"}}
+    levels[level][key] = ["x"]
+    with pytest.raises(ParameterError, match=f"{key} belong to the {where}"):
+        read_levels(levels, None)

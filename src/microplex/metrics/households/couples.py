@@ -76,31 +76,6 @@ def gap_records(real: View, synthetic: View) -> list[Record]:
     return [figure(name, partial(_compared, real, synthetic, gaps, why)) for name, gaps, why in measures]
 
 
-def child_gaps(view: View) -> tuple[Floats, Floats]:
-    """Return the head's age minus the child's, of all children of heads, and their weights.
-
-    Examples
-    --------
-    >>> from microplex.metrics.households.testing import example
-    >>> child_gaps(example())[0].tolist()
-    [28.0, 30.0]
-    """
-    return _from_parent(view, view.head)
-
-
-def couple_ages(view: View) -> tuple[Floats, Floats, Floats]:
-    """Return the ages of heads and of their first partners, and their weights.
-
-    Examples
-    --------
-    >>> from microplex.metrics.households.testing import example
-    >>> [part.tolist() for part in couple_ages(example())]
-    [[40.0], [38.0], [1.0]]
-    """
-    head, partner, weights = _pairs(view)
-    return view.age[head], view.age[partner], weights
-
-
 _Pairs = tuple[Ints, Ints, Floats]
 
 
