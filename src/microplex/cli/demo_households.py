@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 LEAST = 30  # synthetic households of a state, for its totals to be used
 HOUSEHOLDS = ("household_id", "state", "tenure", "n_persons")
 PERSONS = (
-    "person_id", "household_id", "relationship", "age", "sex", "education", "employment", "wages", "social_security",
+    "person_id", "household_id", "relationship", "tax_unit_id", "tax_role", "age", "sex", "education", "employment",
+    "wages", "social_security",
 )  # fmt: skip
+TAX_UNITS = ("tax_unit_id", "household_id", "filing_status", "n_dependants", "wages")
 RULES = ("age < 15 -> wages == 0", "age < 15 -> education == 'none'", "role == 'spouse' -> age >= 16")
 MAX_HOUSEHOLDS = 1_000  # that classifiers see, so that the demo stays quick
 SHOWN = {
@@ -55,19 +57,23 @@ def draw_unadjusted(population: Simulated, households: int, seed: int) -> Survey
 
 
 def tables_of(source: Simulated | Survey) -> Population:
-    """Return a lean choice of the variables of households and persons.
+    """Return a lean choice of the variables of households, tax units and persons.
 
     Examples
     --------
     >>> from microplex.datasets import make_population
     >>> tables_of(make_population(3, seed=0))
-    Population(3 households, 9 persons)
+    Population(3 households, 4 tax units, 9 persons)
     """
     from microplex.entities import US, Hierarchy, Population
 
     weight = [name for name in ("weight",) if name in source.households]
-    schema = Hierarchy(US.member, US.groups[:1], weight[0] if weight else None)
-    tables = {"households": source.households[[*HOUSEHOLDS, *weight]], "persons": source.persons[list(PERSONS)]}
+    schema = Hierarchy(US.member, US.groups, weight[0] if weight else None)
+    tables = {
+        "households": source.households[[*HOUSEHOLDS, *weight]],
+        "tax_units": source.tax_units[list(TAX_UNITS)],
+        "persons": source.persons[list(PERSONS)],
+    }
     return Population(schema, tables)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from microplex.cli.console import check_folder, check_output, console, split_names
-from microplex.cli.households_input import Columns, population_of, read_kinds, rules_of, schema_of, unsure
+from microplex.cli.households_input import Columns, TaxUnits, population_of, read_kinds, rules_of, schema_of, unsure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from microplex.hierarchy.synthesizer import HierarchicalSynthesizer
 
 SHOWN = 8  # rules that are printed
+
+_Roles = Annotated[
+    str,
+    typer.Option(
+        help="What its codes mean, the head first: 1=head,2=spouse,3=child; or the roles alone: head,spouse,child.",
+        show_default="as the column names them",
+    ),
+]
+_Test = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(metavar="PERSONS HOUSEHOLDS", help="Real households for the report that the model must not see."),
+]
 
 
 @dataclass(frozen=True)
@@ -34,11 +46,19 @@ class _Files:
     save: Path | None
     report: Path | None
     test: tuple[Path, Path] | None
+    tax_units: Path | None
+    test_tax_units: Path | None
+
+    @property
+    def train(self) -> list[Path]:
+        """Files of the training tables."""
+        return [self.persons, self.households, *([self.tax_units] if self.tax_units else [])]
 
     @property
     def read(self) -> list[Path]:
         """All files that are read."""
-        some = [path for path in (self.given, self.constraints) if path is not None]
+        named = (self.given, self.constraints, self.tax_units, self.test_tax_units)
+        some = [path for path in named if path is not None]
         return [self.persons, self.households, *(self.test or ()), *some]
 
 
@@ -52,13 +72,7 @@ def synthesize_households(
         str | None,
         typer.Option(help="Column of persons: who they are in the household.", show_default="relationship, if there"),
     ] = None,
-    roles: Annotated[
-        str,
-        typer.Option(
-            help="What its codes mean, the head first: 1=head,2=spouse,3=child; or the roles alone: head,spouse,child.",
-            show_default="as the column names them",
-        ),
-    ] = "",
+    roles: _Roles = "",
     weight: Annotated[str | None, typer.Option(help="Column of survey weights, of households.")] = None,
     household_vars: Annotated[
         str, typer.Option(help="Household variables to generate, separated by commas.", show_default="all")
@@ -72,6 +86,18 @@ def synthesize_households(
     n: Annotated[
         int | None, typer.Option("--households", min=1, help="How many to generate.", show_default="as in training")
     ] = None,
+    tax_units: Annotated[
+        Path | None, typer.Option(help="Tax units, .parquet or .csv: who files with whom is then learned too.")
+    ] = None,
+    tax_unit_id: Annotated[str, typer.Option(help="Key of the tax units, also in the persons.")] = "tax_unit_id",
+    tax_role_col: Annotated[
+        str | None,
+        typer.Option(help="Column of persons: who they are in the tax unit.", show_default="tax_role, if there"),
+    ] = None,
+    tax_roles: Annotated[
+        str, typer.Option(help="What its codes mean, as --roles.", show_default="as the column names them")
+    ] = "",
+    tax_unit_vars: Annotated[str, typer.Option(help="Variables of tax units to generate.", show_default="all")] = "",
     kinds: Annotated[
         str, typer.Option(help="Kinds that would be guessed wrong: tenure=categorical,status=categorical.")
     ] = "",
@@ -86,10 +112,8 @@ def synthesize_households(
     seed: Annotated[int, typer.Option(min=0, help="Seed of fit and generation.")] = 0,
     save: Annotated[Path | None, typer.Option(help="Folder to save the model in.")] = None,
     report: Annotated[Path | None, typer.Option(help="Report of synthetic against real households, .html.")] = None,
-    test: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(metavar="PERSONS HOUSEHOLDS", help="Real households for the report that the model must not see."),
-    ] = None,
+    test: _Test = None,
+    test_tax_units: Annotated[Path | None, typer.Option(help="Their tax units, where tax units are generated.")] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data.", show_default="by sample size")
     ] = None,
@@ -99,14 +123,19 @@ def synthesize_households(
 ) -> None:
     """Learn whole households and generate new ones: who lives together, then what each is like.
 
-    Writes persons.parquet and households.parquet. Rules that hold in the training households (sums, counts, values
-    that others imply) are found, and kept by construction.
+    Writes persons.parquet and households.parquet, and tax_units.parquet where there are any. Rules that hold in the
+    training households (sums, counts, values that others imply) are found, and kept by construction.
     """
     columns = Columns(
         household_id, person_id, role_col, roles, weight, split_names(household_vars), split_names(person_vars),
         split_names(ignore), split_names(conditions),
+        TaxUnits(tax_unit_id, tax_role_col, tax_roles, split_names(tax_unit_vars)) if tax_units else None,
     )  # fmt: skip
-    files = _Files(persons, households, out, households_from, constraints, save_constraints, save, report, test)
+    files = _Files(
+        persons, households, out, households_from, constraints, save_constraints, save, report, test, tax_units,
+        test_tax_units,
+    )  # fmt: skip
+    _check_units(files, any((tax_role_col, tax_roles, tax_unit_vars)))
     options = {"structure": structure, "age_col": age_col, "seed": seed, "epochs": epochs, "n_orders": orders}
     _check_files(files)
     _check_call(files, columns, n, structure, age_col)
@@ -121,13 +150,14 @@ def _run(files: _Files, columns: Columns, n: int | None, kinds: str, options: di
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         with console(stderr=True).status("Reading") as status:
-            tables = read_table(files.persons), read_table(files.households)
+            tables = [read_table(path) for path in files.train]
             schema = schema_of(tables[0], columns)
-            population = population_of(*tables, columns, schema)
+            population = population_of(tables, columns, schema)
             _check_report(files.report, population, options["age_col"])
             unseen = None
             if files.test is not None:
-                unseen = population_of(read_table(files.test[0]), read_table(files.test[1]), columns, schema)
+                more = [files.test_tax_units] if files.test_tax_units else []
+                unseen = population_of([read_table(path) for path in (*files.test, *more)], columns, schema)
             given = _given(population, columns, files.given)
             kinds_of = read_kinds(kinds, _variables(population))
             status.update("Looking for rules" if files.constraints is None else "Reading rules")
@@ -149,7 +179,9 @@ def _run(files: _Files, columns: Columns, n: int | None, kinds: str, options: di
     lines = [*(str(found.message) for found in told), *unsure(rules)]
     for line in dict.fromkeys(lines):
         console(stderr=True).print(f"Warning: {line}", style="yellow", soft_wrap=True, markup=False)
-    said = f"Wrote {synthetic.size('household'):,} households of {synthetic.size('person'):,} persons to {files.out}/"
+    said = f"Wrote {synthetic.size('household'):,} households of {synthetic.size('person'):,} persons"
+    said += f" in {synthetic.size('tax_unit'):,} tax units" if columns.tax_units else ""
+    said += f" to {files.out}/"
     said += "" if files.report is None else f", and the report to {files.report}"
     console().print(f"{said}; {time.perf_counter() - start:.0f} s in all.", soft_wrap=True, markup=False)
 
@@ -183,6 +215,14 @@ def _check_files(files: _Files) -> None:
             check_output(written, suffixes, option)
             if written.resolve() in [path.resolve() for path in files.read]:
                 raise typer.BadParameter(f"{str(written)!r} is read by this command.", param_hint=repr(option))
+
+
+def _check_units(files: _Files, named: bool) -> None:
+    """Refuse options of tax units without their table."""
+    if files.tax_units is None and (named or files.test_tax_units):
+        raise typer.BadParameter("the table of tax units is missing: add it.", param_hint="'--tax-units'")
+    if files.tax_units is not None and (files.test is None) != (files.test_tax_units is None):
+        raise typer.BadParameter("goes with --test where tax units are generated.", param_hint="'--test-tax-units'")
 
 
 def _check_call(files: _Files, columns: Columns, n: int | None, structure: str, age_col: str) -> None:
@@ -227,6 +267,7 @@ def _synthesizer(population: Population, columns: Columns, **options: Any) -> Hi
     drawn = [name for name in population.columns()[top.table] if name not in known]
     homes = {"condition_vars": list(columns.conditions), "target_vars": drawn}
     levels: dict[str, dict[str, Any]] = {"household": homes, "person": {"parent_level": "household"}}
+    levels |= {group.name: {"parent_level": "household"} for group in population.schema.groups[1:]}
     return HierarchicalSynthesizer(levels, schema=population.schema, **options)
 
 

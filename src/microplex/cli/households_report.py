@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,12 @@ def write_households(
 
     real = train if unseen is None else unseen
     found = evaluate_hierarchy(
-        real, synthetic, train=None if unseen is None else train, age_col=age_col, seed=seed, **declared(rules)
+        real,
+        synthetic,
+        train=None if unseen is None else train,
+        age_col=age_col,
+        seed=seed,
+        **declared(rules, [group.role_col for group in train.schema.groups[1:]]),
     )
     tables = [flat(population) for population in (real, synthetic, train)]
     schema = train.schema
@@ -79,8 +85,14 @@ def flat(population: Population) -> Any:
     return assign(population.table(member), added)
 
 
-def declared(rules: DetectedConstraints) -> dict[str, Any]:
+def declared(rules: DetectedConstraints, without: Sequence[str | None] = ()) -> dict[str, Any]:
     """Return rules as `evaluate_hierarchy` takes them: those of a member's row, sums and counts of households.
+
+    Parameters
+    ----------
+    rules : DetectedConstraints
+    without : sequence of str
+        Columns of roles in smaller groups, which measures of households do not read.
 
     Examples
     --------
@@ -97,7 +109,11 @@ def declared(rules: DetectedConstraints) -> dict[str, Any]:
     identities, bounds = {}, {}
     for rule in (*rules.aggregates, *rules.exact):
         # A part of some members only, or under a name that two tables have, has no words in a measure.
-        if getattr(rule, "level", PERSON) != "household" or any(own.get(name, name) != name for name in rule.reads):
+        if (
+            _reads(rule, without)
+            or getattr(rule, "level", PERSON) != "household"
+            or any(own.get(name, name) != name for name in rule.reads)
+        ):
             continue
         if isinstance(rule, Count):
             identities[own.get(rule.total, rule.total)] = f"count({rule.where})" if rule.where else "count"
@@ -105,4 +121,18 @@ def declared(rules: DetectedConstraints) -> dict[str, Any]:
             identities[own.get(rule.total, rule.total)] = " + ".join(rule.columns)
         elif isinstance(rule, LowerBound):
             bounds[own.get(rule.column, rule.column)] = " + ".join(rule.reads)
-    return {"rules": rules.row_constraints(PERSON, role_col="role"), "identities": identities, "bounds": bounds}
+    texts = [text for text in rules.row_constraints(PERSON, role_col="role") if not _names(text, without)]
+    return {"rules": tuple(texts), "identities": identities, "bounds": bounds}
+
+
+def _names(text: str, columns: Sequence[str | None]) -> bool:
+    """Whether a constraint names one of some columns."""
+    from microplex.constraints import parse
+
+    return any(name in columns for constraint in parse(text) for name in constraint.columns)
+
+
+def _reads(rule: Any, columns: Sequence[str | None]) -> bool:
+    """Whether a rule reads one of some columns, or the table of a smaller group."""
+    below = getattr(rule, "inner", ()) or getattr(rule, "of", "person") != "person"
+    return bool(below) or any(name in columns for name in rule.reads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from microplex.encoding import writing
 from microplex.entities import Hierarchy, Population
 from microplex.frames import Frame, Levelled, assign, build_frame, column_names, frame_kind, select
+from microplex.hierarchy.deriving import with_derived
+from microplex.hierarchy.groups import DrawnGroup
 from microplex.hierarchy.intake import Form
 from microplex.hierarchy.law import HouseholdLaw
-from microplex.hierarchy.members import Members
 from microplex.hierarchy.reading import keys_of
-from microplex.hierarchy.rulebook import Total
-from microplex.hierarchy.rules import Count
+from microplex.hierarchy.rulebook import total_column
 from microplex.hierarchy.scene import Scene
 from microplex.hierarchy.stage import Values
+from microplex.hierarchy.units_writing import unit_columns, unit_table
 from microplex.schema import Column, Schema
 
 PLACES = 1000
@@ -69,7 +70,14 @@ def member_table(
     return build_frame(columns | written(scene.member, scene.member_columns, names), kind)
 
 
-def build_population(law: HouseholdLaw, form: Form, scene: Scene, given: Frame | None, first: int) -> Population:
+def build_population(
+    law: HouseholdLaw,
+    form: Form,
+    scene: Scene,
+    given: Frame | None,
+    first: int,
+    groups: Sequence[DrawnGroup] = (),
+) -> Population:
     """Tables of drawn households, in the columns, types and kind of frame of the training tables.
 
     Parameters
@@ -82,6 +90,8 @@ def build_population(law: HouseholdLaw, form: Form, scene: Scene, given: Frame |
         Households that were completed; their other columns are carried along.
     first : int
         Place of the first household.
+    groups : sequence of DrawnGroup
+        Groups below the household, as they were drawn.
     """
     schema, n = form.schema, len(scene.roster.counts)
     top = schema.top
@@ -96,7 +106,7 @@ def build_population(law: HouseholdLaw, form: Form, scene: Scene, given: Frame |
         kind = frame_kind(given)
         drawn = [c for c in names if c not in v.given]
         # A total that follows from the members is theirs, not what the given table happened to carry.
-        stale = {rule.total for rule in v.derived if rule.level in ("household", top.name)}
+        stale = {total_column(rule, top.name) for rule in v.derived}
         given = select(given, [c for c in column_names(given) if c in v.given or c not in stale])
         homes = assign(given, written(scene.home, law.home_columns, drawn))
         if schema.weight_col and schema.weight_col not in column_names(given):
@@ -107,39 +117,13 @@ def build_population(law: HouseholdLaw, form: Form, scene: Scene, given: Frame |
             homes = assign(homes, {top.key: ids})
     listed = [c for c in form.columns[schema.member.table] if c in scene.member]
     people = member_table(scene, schema, listed, ids, form.codes, first, kind)
-    tables = with_derived({top.table: homes, schema.member.table: people}, schema, v.derived, v.age)
+    tables = {top.table: homes}
+    for drawn_group in groups:
+        people = assign(people, unit_columns(*drawn_group.written, drawn_group.roles, first, PLACES))
+        tables[drawn_group.form.table] = unit_table(*drawn_group.written, drawn_group.values, ids, first, PLACES, kind)
+    tables[schema.member.table] = people
+    tables[top.table] = with_derived(tables, schema, v.derived, v.age, form.floats)
     for name, columns in form.columns.items():
         have = column_names(tables[name])
         tables[name] = select(tables[name], [c for c in columns if c in have] + [c for c in have if c not in columns])
     return Population(schema, tables)
-
-
-def with_derived(
-    tables: dict[str, Frame], schema: Hierarchy, rules: tuple[Total, ...], age: str | None
-) -> dict[str, Frame]:
-    """Add totals that follow from the members.
-
-    Parameters
-    ----------
-    tables : mapping of str to frame
-        Tables without the totals.
-    schema : Hierarchy
-        What the entities are.
-    rules : tuple of Sum and Count
-        The totals.
-    age : str or None
-        Column of the age.
-    """
-    members: Members | None = None
-    added: set[str] = set()
-    for rule in rules:
-        level = schema.top if rule.level == "household" else schema.group(rule.level)
-        if rule.total in column_names(tables[level.table]):
-            continue
-        if members is None or added & set(rule.reads):
-            members, added = Members.of(Population(schema, tables), age or "age"), set()
-        total = rule.expected(members)
-        whole = isinstance(rule, Count) or bool(np.all(total % 1 == 0))
-        tables[level.table] = assign(tables[level.table], {rule.total: total.astype(np.int64) if whole else total})
-        added.add(rule.total)
-    return tables

@@ -41,14 +41,17 @@ def split_shares(totals: Floats, of: Ints, shares: Floats, whole: bool) -> Float
     array([4., 3., 3., 0.])
     """
     mass = np.bincount(of, shares, len(totals))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.where(shares > 0, np.abs(totals)[of] * (shares / mass[of]), 0.0)
     sign = np.sign(totals)[of]
-    if not whole:
-        return np.asarray(sign * exact)
-    parts = np.floor(exact + 1e-9)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if not whole:
+            return np.asarray(sign * np.where(shares > 0, np.abs(totals)[of] * (shares / mass[of]), 0.0))
+        product = np.abs(totals)[of] * shares
+        rest = np.where(shares > 0, np.fmod(product, mass[of]) / mass[of], 0.0)  # exact for whole shares
+        parts = np.where(shares > 0, np.rint(product / mass[of] - rest), 0.0)
+    full = rest > 1.0 - 1e-9
+    parts, rest = parts + full, np.where(full, 0.0, rest)
     left = np.rint(np.abs(totals) - np.bincount(of, parts, len(totals))).astype(np.int64)
-    by = np.lexsort((np.arange(len(of)), np.round(parts - exact, 9), shares <= 0, of))
+    by = np.lexsort((np.arange(len(of)), np.round(-rest, 9), shares <= 0, of))
     starts = np.searchsorted(of, np.arange(len(totals)))
     rank = np.empty(len(of), dtype=np.int64)
     rank[by] = np.arange(len(of)) - starts[of[by]]

@@ -1,8 +1,9 @@
-"""Declared gaps between the ages of members, as bounds on the age of the member that is drawn."""
+"""Bounds on the age of the member that is drawn: declared gaps, and what many members of a role never showed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,63 @@ from microplex.hierarchy.rules import AgeGap
 from microplex.hierarchy.scene import Scene
 
 Floats = NDArray[np.float64]
+MIN_SEEN = 1000
+AFTER = 4
+
+
+@dataclass(frozen=True, eq=False)
+class SeenAges:
+    """Ages and gaps that training households showed; where they show few, nothing is ruled out.
+
+    A role is bounded where it has at least `MIN_SEEN` members in that place: what none of these showed has a
+    probability below 3 / MIN_SEEN with 95 % confidence (Hanley & Lippman-Hand 1983, the rule of three). So children of
+    one household are not all newborn where no two are seen to be of one age.
+
+    Attributes
+    ----------
+    youngest : float64[n_roles, AFTER]
+        Least age, by the number of members of the role that follow (the last number: or more).
+    gaps : float64[2, n_roles, 2]
+        Least and greatest gap, of the first member to the head, and of later ones to the one before.
+    """
+
+    youngest: Floats
+    gaps: Floats
+
+    @classmethod
+    def of(cls, scene: Scene, age: str) -> SeenAges:
+        """Find them in training households."""
+        roster, n_roles = scene.roster, len(scene.labels.roles)
+        rows = np.flatnonzero(roster.place > 0)
+        role, after, later = _places(scene, rows)
+        x = scene.member[age][rows]
+        gap = scene.of_members("age.reference", rows) - x
+        youngest = np.full((n_roles, AFTER), -np.inf)
+        gaps = np.stack([np.full((n_roles, 2), -np.inf), np.full((n_roles, 2), np.inf)])
+        for r in range(n_roles):
+            for k in range(AFTER):
+                own = x[(role == r) & (after == k)]
+                if len(own) >= MIN_SEEN:
+                    youngest[r, k] = own.min()
+            for k in range(2):
+                own = gap[(role == r) & (later == k)]
+                if len(own) >= MIN_SEEN:
+                    gaps[:, r, k] = own.min(), own.max()
+        return cls(youngest, gaps)
+
+    def limits(self, scene: Scene, rows: Ints) -> tuple[Floats, Floats]:
+        """Least and greatest gap of members, infinite where nothing is ruled out."""
+        role, after, later = _places(scene, rows)
+        low, high = self.gaps[:, role, later]
+        return low, np.minimum(high, scene.of_members("age.reference", rows) - self.youngest[role, after])
+
+
+def _places(scene: Scene, rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """Role of members, how many of the role follow, and whether one stands before."""
+    roster = scene.roster
+    role, number = roster.role[rows], roster.number[rows]
+    after = roster.counts[roster.household[rows], role] - number - 1
+    return role, np.minimum(after, AFTER - 1), (number > 0).astype(np.int64)
 
 
 def age_bounds(scene: Scene, rules: Sequence[AgeGap], rows: Ints, age: str) -> tuple[Floats, Floats]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,20 @@ from microplex._validation import check_columns
 from microplex.entities import US, Hierarchy, Population, as_population
 from microplex.errors import DataError, ParameterError
 from microplex.frames import Frame, check_frame, column_names, frame_kind, n_rows, read_column, select
+from microplex.hierarchy.inner import (
+    check_inner,
+    free_columns,
+    in_words,
+    inner_columns,
+    with_member_rules,
+    with_unit_counts,
+)
 from microplex.hierarchy.law import HouseholdLaw
 from microplex.hierarchy.levels import Level, default_schema, read_levels
 from microplex.hierarchy.placing import check_numbers, place_rules
 from microplex.hierarchy.reading import Reading, infer, keys_of, read_population, read_values
-from microplex.hierarchy.rulebook import Rulebook, read_rules
+from microplex.hierarchy.roster import Ints
+from microplex.hierarchy.rulebook import Rulebook, read_rules, total_column
 from microplex.hierarchy.rules import Count
 from microplex.hierarchy.scene import Scene
 from microplex.hierarchy.stage import Values
@@ -54,6 +63,8 @@ class Form:
         Size of the largest.
     size_col : str or None
         Household variable that counts the members.
+    floats : sequence of str
+        Household variables that follow from others and are not of a type of whole numbers.
     """
 
     schema: Hierarchy
@@ -64,17 +75,26 @@ class Form:
     n_households: int
     largest: int
     size_col: str | None = None
+    floats: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What fitting needs: whole households, which variable is drawn when, weights, and how tables are written."""
+    """What fitting needs: whole households, which variable is drawn when, weights, and how tables are written.
+
+    For groups below the household: the population, the row of its member table of each member of the scene, all rules
+    and the levels.
+    """
 
     scene: Scene
     variables: Variables
     weights: Floats
     repeatable: tuple[int, ...]
     form: Form
+    population: Population
+    order: Ints
+    rules: Rulebook
+    levels: Mapping[str, Level]
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -92,16 +112,13 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
     """
     schema, levels = read_levels(asked.levels, asked.schema)
     population = _population(data, schema, levels)
-    if not isinstance(asked.levels, Hierarchy):
-        population = _narrow(population, levels)
+    population = _narrow(population, levels)
     schema = population.schema
     top, member = schema.top, schema.member
-    inner = [group.name for group in schema.groups[1:] if group.name in levels]
-    if inner:
-        raise ParameterError(
-            f"HierarchicalSynthesizer draws {top.table} and {member.table}; it does not draw {inner[0]!r} yet. Leave "
-            "it out: pass a dictionary of levels, or a Hierarchy without it."
-        )
+    for entity in (top, member):
+        if entity.name not in levels:
+            raise ParameterError(f"levels need {entity.name!r}; they are {', '.join(levels)}.")
+    inner = inner_columns(population, levels)
     weights = population.weights(top.name)
     kept = np.flatnonzero(weights > 0)
     # In the order of their keys: what is learned does not depend on the order of the rows.
@@ -116,13 +133,17 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
         )
     drawn = levels[member.name].targets
     known = column_names(population.table(member.name)) if drawn is None else drawn
-    age = asked.age_col if asked.age_col in known and asked.age_col in _free(population, member.name) else None
+    age = asked.age_col if asked.age_col in known and asked.age_col in free_columns(population, member) else None
     reading = read_population(population, age)
-    rules = read_rules(asked.constraints, population, age)
+    rules = read_rules(asked.constraints, in_words(population), age)
     if asked.constraints is None:
         rules = _with_counts(rules, population, _sizes(population, reading))
-    available = {top.name: _free(population, top.name), member.name: _free(population, member.name)}
+        rules = with_unit_counts(rules, population, inner)
+    rules = with_member_rules(rules, population, known)
+    available = {entity.name: free_columns(population, entity) for entity in (top, member)}
     kinds = dict(asked.kinds or {})
+    listed = [c for entity in population.schema.entities for c in column_names(population.table(entity.name))]
+    check_columns(list(dict.fromkeys(listed)), list(kinds), "kinds")
     wanted = levels[top.name]
     targets = available[top.name] if wanted.targets is None else wanted.targets
     homes = list(dict.fromkeys([*(wanted.conditions or ()), *targets]))
@@ -130,9 +151,9 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
     home_columns = infer(population.table(top.name), homes, kinds)
     labels = reading.labels
     variables = sort_variables(
-        levels[top.name], levels[member.name], available, home_columns, rules, age, labels.role_col
+        levels[top.name], levels[member.name], available, home_columns, rules, age, labels.role_col, inner
     )
-    variables = place_rules(rules, variables, top.name, labels.roles, labels.role_col, homes)
+    variables = place_rules(rules, variables, top.name, labels.roles, labels.role_col, homes, inner)
     check_numbers(variables.numbers, variables.gaps, labels.roles)
     variables = _with_size(population, variables, reading)
     member_columns = infer(population.table(member.name), variables.members, kinds)
@@ -148,7 +169,11 @@ def prepare(data: Any, asked: HierarchicalSynthesizer) -> Prepared:
     if reading.roster.counts[:, couple].sum(axis=1).max(initial=0) <= 1:
         unique |= {*couple}
     repeatable = tuple(int(r) for r in present if r not in unique)
-    return Prepared(scene, variables, weights / weights.mean(), repeatable, _form(population, reading, variables))
+    check_inner(population, levels, inner, scene, rules, variables, kinds)
+    form = _form(population, reading, variables)
+    return Prepared(
+        scene, variables, weights / weights.mean(), repeatable, form, population, reading.order, rules, levels
+    )
 
 
 def _population(data: Any, schema: Hierarchy | None, levels: Mapping[str, Level]) -> Population:
@@ -185,15 +210,6 @@ def _check_levels(levels: Mapping[str, Level], schema: Hierarchy) -> None:
         raise ParameterError(f"the population has no level {lost[0]!r}; it has {', '.join(known)}.")
 
 
-def _free(population: Population, name: str) -> list[str]:
-    """Columns of an entity's table that are neither keys nor roles, weights or parents."""
-    schema = population.schema
-    keys = {entity.key for entity in schema.entities}
-    roles = {group.role_col for group in schema.groups}
-    fixed = keys | roles | {schema.weight_col} | set(schema.parents)
-    return [c for c in column_names(population.table(name)) if c not in fixed]
-
-
 def _check_structure(variables: Variables, columns: Mapping[str, Column]) -> None:
     if variables.age is not None and not columns[variables.age].is_numeric:
         raise DataError(f"column {variables.age!r} must hold ages in years; it is {columns[variables.age].kind}.")
@@ -204,13 +220,15 @@ def _form(population: Population, reading: Reading, variables: Variables) -> For
     top = schema.top
     tables = {entity.table: population.table(entity.name) for entity in (top, schema.member)}
     drawn = {*variables.given, *variables.statics, *variables.outcomes, *variables.members}
-    drawn |= {rule.total for rule in variables.derived}
-    fixed = {top.key, schema.member.key, top.role_col, schema.weight_col}
+    derived = [total_column(rule, top.name) for rule in variables.derived]
+    drawn |= {*derived}
+    fixed = {schema.member.key, schema.weight_col, *(name for g in schema.groups for name in (g.key, g.role_col))}
     columns = {name: [c for c in column_names(t) if c in drawn or c in fixed] for name, t in tables.items()}
     size_col = next((c for c, who in variables.counted.items() if len(who) == len(reading.labels.roles)), None)
     return Form(
         schema, frame_kind(tables[top.table]), columns, _codes(population), float(population.weights(top.name).sum()),
         len(reading.weights), int(reading.roster.sizes.max()), size_col,
+        tuple(c for c in derived if read_column(tables[top.table], c).dtype == "float"),
     )  # fmt: skip
 
 
@@ -219,7 +237,7 @@ def _sizes(population: Population, reading: Reading) -> list[str]:
     top, sizes = population.schema.top, reading.roster.sizes
     frame = population.table(top.name)
     found = []
-    for name in _free(population, top.name):
+    for name in free_columns(population, top):
         read = read_column(frame, name)
         if read.values is not None and len(np.unique(sizes)) > 1 and np.array_equal(read.values, sizes):
             found.append(name)
@@ -228,7 +246,8 @@ def _sizes(population: Population, reading: Reading) -> list[str]:
 
 def _with_counts(rules: Rulebook, population: Population, sizes: Sequence[str]) -> Rulebook:
     """Rules with the sizes of households among them, however few the households that show them."""
-    known = {rule.total for rule in rules.totals if rule.level in ("household", population.schema.top.name)}
+    top = population.schema.top.name
+    known = {total_column(rule, top) for rule in rules.totals if rule.level in ("household", top)}
     return replace(rules, totals=(*rules.totals, *(Count(name, "") for name in sizes if name not in known)))
 
 
@@ -315,8 +334,26 @@ def _check_given(name: str, x: NDArray[Any], column: Column) -> None:
         raise DataError(f"condition {name!r} is {problem} in row {wrong[0]} ({len(wrong)} such rows).")
 
 
-def read_whole(law: HouseholdLaw, form: Form, data: Any) -> Scene:
-    """Households to be scored, as a scene.
+class Whole(NamedTuple):
+    """Households to be scored.
+
+    Attributes
+    ----------
+    scene : Scene
+        As arrays.
+    population : Population
+        As tables.
+    order : int64[N]
+        Row of the member table of each member of the scene.
+    """
+
+    scene: Scene
+    population: Population
+    order: Ints
+
+
+def read_whole(law: HouseholdLaw, form: Form, data: Any) -> Whole:
+    """Households to be scored, as arrays and as tables.
 
     Raises
     ------
@@ -332,8 +369,9 @@ def read_whole(law: HouseholdLaw, form: Form, data: Any) -> Scene:
     homes, members = population.table(schema.top.name), population.table(schema.member.name)
     check_columns(column_names(homes), list(law.home_columns), schema.top.name)
     check_columns(column_names(members), list(law.member_columns), schema.member.name)
-    return Scene(
+    scene = Scene(
         law.labels, reading.roster, read_values(homes, law.home_columns),
         read_values(members, law.member_columns, reading.order), law.home_columns, law.member_columns,
         {split.total: split.parts for split in law.variables.splits},
     )  # fmt: skip
+    return Whole(scene, population, reading.order)

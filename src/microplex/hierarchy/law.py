@@ -21,7 +21,7 @@ from microplex.encoding import ConditionalLaw, FitReport
 from microplex.errors import ParameterError
 from microplex.hierarchy.composition import Compositions
 from microplex.hierarchy.donors import Donors
-from microplex.hierarchy.gaps import age_bounds, head_rules
+from microplex.hierarchy.gaps import SeenAges, age_bounds, head_rules
 from microplex.hierarchy.members import ROLE
 from microplex.hierarchy.placing import age_limits
 from microplex.hierarchy.roster import Ints, Roster
@@ -49,6 +49,8 @@ class HouseholdLaw:
         Numbers of members by role.
     ages : float64[2, n_roles]
         Least and greatest age of each role in training.
+    seen : SeenAges or None
+        What ages and gaps members of each role showed.
     by_given : Stage or None
         The composition given household variables.
     home, attributes, outcomes : Stage or None
@@ -66,6 +68,7 @@ class HouseholdLaw:
     compositions: Compositions
     couple: tuple[int, ...]
     ages: Floats
+    seen: SeenAges | None = None
     by_given: Stage | None = None
     home: Stage | None = None
     attributes: Stage | None = None
@@ -137,18 +140,29 @@ class HouseholdLaw:
         """Which stage of ages each member belongs to."""
         if ALL in self.gaps:
             return {ALL: np.ones(len(roles), bool)}
-        couple = np.isin(roles, self.couple)
-        return {name: mask for name, mask in ((COUPLE, couple), (OTHERS, ~couple)) if name in self.gaps or mask.any()}
+        masks = {COUPLE: np.isin(roles, self.couple)}
+        masks |= {name: roles == i for i, r in enumerate(self.labels.roles) if (name := ages_of(r)) in self.gaps}
+        masks[OTHERS] = ~np.logical_or.reduce([*masks.values()])
+        return {name: mask for name, mask in masks.items() if name in self.gaps or mask.any()}
 
     def gap_limits(self, scene: Scene, rows: Ints) -> tuple[Floats, Floats]:
-        """Least and greatest gap of members: within the ages of the role, in order, and within declared gaps."""
+        """Least and greatest gap of members: within the ages of the role, in order, and within declared gaps.
+
+        What many members never showed is left out too, where that leaves something.
+        """
         reference = scene.of_members("age.reference", rows)
         role = scene.roster.role[rows]
         low, high = reference - self.ages[1, role], reference - self.ages[0, role]
         low = np.where(scene.roster.number[rows] > 0, np.maximum(low, 0.0), low)
         least, most = age_bounds(scene, self.variables.gaps, rows, str(self.variables.age))
         low, high = np.maximum(low, reference - most), np.minimum(high, reference - least)
-        return low, np.maximum(high, low)
+        high = np.maximum(high, low)
+        if self.seen is None:
+            return low, high
+        least, most = self.seen.limits(scene, rows)
+        least, most = np.maximum(low, least), np.minimum(high, most)
+        fits = least <= most
+        return np.where(fits, least, low), np.where(fits, most, high)
 
     def shares(self, home: Values, n: int) -> Floats:
         """Probability of each composition of the table for households whose variables are given, float64[n, k]."""
@@ -242,6 +256,7 @@ def fit_law(
         scene.labels, v, scene.home_columns, scene.member_columns,
         Compositions.fit(roster.counts, weights, repeatable, limits), tuple(roster.couple),
         age_limits(v.age_texts, ages, roles, str(v.age)) if v.age_texts else ages,
+        SeenAges.of(scene, v.age) if v.age else None,
     )  # fmt: skip
     if copy_structure:
         if v.given:
@@ -338,14 +353,27 @@ def _bounded(column: Column, ends: Floats) -> Column:
     )  # fmt: skip
 
 
+def ages_of(role: str) -> str:
+    """Name of the stage of the ages of a role that has its own."""
+    return f"ages of members: {role}"
+
+
 def _fit_gaps(law: HouseholdLaw, scene: Scene, weights: Floats, settings: Settings) -> dict[str, Stage]:
     if law.variables.age is None:
         return {}
     rows = np.flatnonzero(scene.roster.place > 0)
     couple = np.isin(scene.roster.role[rows], law.couple)
-    groups = {COUPLE: rows[couple], OTHERS: rows[~couple]}
+    others = rows[~couple]
+    groups = {COUPLE: rows[couple], OTHERS: others}
     if min(len(r) for r in groups.values()) < MIN_GROUP:
         groups = {ALL: rows}
+    else:
+        # The commonest role, children as a rule, has ages of its own: gaps that no other role blurs.
+        roles = scene.roster.role[others]
+        most = int(np.bincount(roles).argmax())
+        rest = others[roles != most]
+        if min(len(rest), len(others) - len(rest)) >= MIN_GROUP:
+            groups = {COUPLE: groups[COUPLE], ages_of(law.labels.roles[most]): others[roles == most], OTHERS: rest}
     return {name: _fit_gap(law, scene, weights, part, name, settings) for name, part in groups.items() if len(part)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from microplex.entities import US, Entity, GroupEntity, Hierarchy
 from microplex.errors import ParameterError, SchemaError, near_miss
 from microplex.frames import Frame, column_names, read_column
 
-KEYS = ("target_vars", "condition_vars", "parent_level", "outcome_vars", "structure_vars")
+KEYS = ("target_vars", "condition_vars", "parent_level", "outcome_vars", "structure_vars", "rule")
 SEXES = ("sex", "gender")
 
 
@@ -33,6 +33,9 @@ class Level:
         Top: targets that are drawn after the members; None to decide by their kind.
     structure : tuple of str or None
         Members: targets that are drawn with the age.
+    rule : callable or None
+        Groups below the top: gives the number of each member's group within the household, for a table of the members
+        of whole households; None to learn who is with whom.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Level:
     parent: str | None = None
     outcomes: tuple[str, ...] | None = None
     structure: tuple[str, ...] | None = None
+    rule: Callable[[Frame], Any] | None = None
 
 
 def read_levels(levels: Any, schema: Hierarchy | None) -> tuple[Hierarchy | None, dict[str, Level]]:
@@ -96,6 +100,12 @@ def _level(name: Any, entry: Any) -> Level:
         raise ParameterError(
             f"level {name!r} has no {wrong[0]!r}.{near_miss(str(wrong[0]), KEYS)} It may have {', '.join(KEYS)}."
         )
+    rule = entry.get("rule")
+    if rule is not None and not callable(rule):
+        raise ParameterError(
+            f"level {name!r}: rule must be a function that takes a table of members and gives a number for each; got "
+            f"{rule!r}."
+        )
     return Level(
         str(name),
         _names(entry, "target_vars", name),
@@ -103,6 +113,7 @@ def _level(name: Any, entry: Any) -> Level:
         entry.get("parent_level"),
         _names(entry, "outcome_vars", name),
         _names(entry, "structure_vars", name),
+        rule,
     )
 
 
@@ -125,6 +136,8 @@ def _check_parents(levels: dict[str, Level], schema: Hierarchy | None) -> None:
             raise ParameterError(f"level {level.name!r}: outcome_vars belong to the top level, {', '.join(tops)}.")
         if level.parent is None and level.structure is not None:
             raise ParameterError(f"level {level.name!r}: structure_vars belong to the members, not to the top level.")
+        if level.parent is None and level.rule is not None:
+            raise ParameterError(f"level {level.name!r}: a rule says who is in a group below the top level.")
         if level.parent is not None and level.parent not in levels:
             raise ParameterError(
                 f"level {level.name!r} has the parent_level {level.parent!r}, which is no level."
@@ -190,9 +203,11 @@ def default_schema(levels: Mapping[str, Level], tables: Mapping[str, Frame]) -> 
     parents = {level.parent for level in levels.values()}
     bottoms = [name for name in levels if name not in parents]
     top = next(name for name, level in levels.items() if level.parent is None)
-    known = {group.name: group for group in US.groups}
-    units = [name for name in bottoms if name in known] if len(bottoms) > 1 else []
-    bottoms = [name for name in bottoms if name not in units]
+    known = {group.name for group in US.groups}
+    if US.member.name in bottoms:
+        bottoms = [US.member.name]
+    elif len(bottoms) > 1:
+        bottoms = [name for name in bottoms if name not in known]
     if len(bottoms) != 1:
         raise SchemaError(
             f"one level has no level below it: the members. Here {', '.join(bottoms) or 'none'} have none. Pass "
@@ -202,7 +217,8 @@ def default_schema(levels: Mapping[str, Level], tables: Mapping[str, Frame]) -> 
         if Entity(name).table not in tables:
             listed = ", ".join(map(str, tables)) or "no tables"
             raise SchemaError(
-                f"level {name!r} needs a table {Entity(name).table!r}; got {listed}. Pass schema= for others."
+                f"level {name!r} needs a table {Entity(name).table!r}; got {listed}."
+                f"{near_miss(Entity(name).table, tables)} Pass schema= for others."
             )
     people = tables[Entity(bottoms[0]).table]
     groups = [_group(name, levels[name], people) for name in (top, *(n for n in levels if n not in (top, bottoms[0])))]

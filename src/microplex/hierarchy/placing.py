@@ -14,17 +14,23 @@ from microplex.constraints import Sum as RowSum
 from microplex.errors import ConstraintError
 from microplex.frames import ColumnData
 from microplex.hierarchy.members import PERSON, ROLE
-from microplex.hierarchy.rulebook import Rulebook
+from microplex.hierarchy.rulebook import Rulebook, total_column
 from microplex.hierarchy.rules import AgeGap, Cardinality, Count
 from microplex.hierarchy.rules_conditions import holds, parse_condition
-from microplex.hierarchy.variables import HOUSEHOLD, Variables
+from microplex.hierarchy.variables import HOUSEHOLD, Variables, names_of_inner
 
 Floats = NDArray[np.float64]
 OLDEST = 150
 
 
 def place_rules(
-    rules: Rulebook, variables: Variables, top: str, roles: Sequence[str], role_col: str, homes: Sequence[str]
+    rules: Rulebook,
+    variables: Variables,
+    top: str,
+    roles: Sequence[str],
+    role_col: str,
+    homes: Sequence[str],
+    inner: Mapping[str, Sequence[str]] | None = None,
 ) -> Variables:
     """Give each rule the stage that keeps it.
 
@@ -42,6 +48,8 @@ def place_rules(
         Column of the role.
     homes : sequence of str
         Household variables that are given or generated.
+    inner : mapping of str to sequence of str, optional
+        Groups below the household that are generated, and their columns; what is said of them is kept there.
 
     Returns
     -------
@@ -54,15 +62,19 @@ def place_rules(
     """
     v = variables
     counted = {
-        rule.total: who
+        total: who
         for rule in rules.totals
-        if isinstance(rule, Count) and rule.level in (HOUSEHOLD, top) and rule.total in v.given
+        if isinstance(rule, Count) and rule.level in (HOUSEHOLD, top) and (total := total_column(rule, top)) in v.given
         if (who := roles_counted(rule.where, roles, role_col)) is not None
     }
+    inner = inner or {}
+    elsewhere = names_of_inner(inner) - {*v.members, *homes}
     rows, homely, aged = [], [], []
     lost: list[Any] = []
     for text in rules.rows:
         columns = set(text.columns)
+        if columns & elsewhere:
+            continue
         if columns <= {v.age, ROLE, role_col} and v.age in columns:
             aged.append(text)
         elif columns & {*v.attributes} and all(_is_known(c, v, role_col) for c in columns):
@@ -71,14 +83,10 @@ def place_rules(
             homely.append(renamed(text, {c: f"{top}.{c}" for c in columns}))
         else:
             lost.append(text)
-    derived = {rule.total for rule in v.derived}
-    split = {split.total for split in v.splits}
-    lost += [
-        rule
-        for rule in rules.totals
-        if rule.level in (HOUSEHOLD, top) and rule.total not in derived | split | counted.keys()
-    ]
-    lost += [rule for rule, _ in rules.bounds if rule.level in (HOUSEHOLD, top) and rule.column not in v.remainders]
+    kept = {total_column(rule, top) for rule in v.derived} | {split.total for split in v.splits} | counted.keys()
+    for bound, place in ((rules.totals, kept), ([rule for rule, _ in rules.bounds], {*v.remainders})):
+        others = [rule for rule in bound if rule.level not in inner]
+        lost += [r for r in others if r.level not in (HOUSEHOLD, top) or total_column(r, top) not in place]
     lost += [rule for rule in rules.gaps if v.age is None or rule.column != v.age]
     lost += [rule for rule in rules.shared if rule.column not in homes]
     if rules.declared and lost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from microplex.constraints import AllOf, Comparison, Condition, Constraint, Implies, Membership, negate, parse
 from microplex.entities import Population
@@ -50,6 +50,8 @@ class Rulebook:
         Variables that members have in common.
     declared : bool
         Whether the rules were asked for, rather than detected.
+    raw : tuple of rules and constraints
+        All of them as they are, for groups below the household.
     """
 
     totals: tuple[Total, ...] = ()
@@ -59,6 +61,28 @@ class Rulebook:
     numbers: tuple[Cardinality, ...] = ()
     shared: tuple[Shared, ...] = ()
     declared: bool = False
+    raw: tuple[Any, ...] = ()
+
+
+def total_column(rule: Total | LowerBound, *levels: str) -> str:
+    """Return the column that a rule binds, without the name of its level: ``household.snap`` is ``snap``.
+
+    Parameters
+    ----------
+    rule : Sum, Count, Aggregate or LowerBound
+        The rule.
+    *levels : str
+        Names of the level.
+
+    Examples
+    --------
+    >>> total_column(Sum("household.snap", "tax_unit.snap", of="tax_unit"), "household")
+    'snap'
+    """
+    name = rule.column if isinstance(rule, LowerBound) else rule.total
+    for level in levels:
+        name = name.removeprefix(f"{level}.")
+    return name
 
 
 def read_rules(constraints: Any, population: Population, age: str | None) -> Rulebook:
@@ -79,30 +103,37 @@ def read_rules(constraints: Any, population: Population, age: str | None) -> Rul
         If a rule cannot be read.
     """
     unique = population.schema.top.unique or ()
+    tops = ("household", population.schema.top.name)
     if constraints is None:
         constraints = detect_constraints(population, age_col=age or "age")
     if isinstance(constraints, DetectedConstraints):
         found = constraints
         texts = parse(found.row_constraints(PERSON, role_col=ROLE))
         exact = {id(rule) for rule in found.exact}
-        together = [c for rule in found.exact if isinstance(rule, Together) for c in _with_counts(rule, unique)]
+        together = [c for rule in found.exact if _is_of(rule, tops) for c in _with_counts(rule, unique)]
         bounds = tuple((rule, id(rule) in exact) for rule in found.lower_bounds)
         gaps = tuple(rule for rule in found.exact if isinstance(rule, AgeGap))
-        return Rulebook(tuple(found.aggregates), bounds, (*texts, *together), gaps)
+        return Rulebook(tuple(found.aggregates), bounds, (*texts, *together), gaps, raw=tuple(found.exact))
     if isinstance(constraints, (str, Mapping)) or not isinstance(constraints, Iterable):
         raise ParameterError(f"constraints must be a sequence of rules; got {constraints!r}. Write [...] around it.")
     items = [rule_from_dict(item) if isinstance(item, Mapping) else item for item in constraints]
-    return _sorted(items, unique, ("household", population.schema.top.name))
+    return _sorted(items, unique, tops)
+
+
+def _is_of(rule: Any, tops: Sequence[str]) -> TypeGuard[Together]:
+    """Whether a rule says what goes together in a household; smaller groups keep theirs themselves."""
+    return isinstance(rule, Together) and rule.level in tops
 
 
 def _sorted(items: Sequence[Any], unique: Sequence[str], tops: Sequence[str]) -> Rulebook:
     kinds = (*RULES.values(), Aggregate, Together)
     rules = [item for item in items if isinstance(item, kinds)]
-    rows: list[Constraint] = list(parse([item for item in items if not isinstance(item, kinds)]))
+    texts = parse([item for item in items if not isinstance(item, kinds)])
+    rows: list[Constraint] = list(texts)
     for rule in rules:
         if isinstance(rule, Implied | Linear) or (isinstance(rule, Sum | LowerBound) and rule.level == PERSON):
             rows += parse(str(rule))
-        elif isinstance(rule, Together):
+        elif _is_of(rule, tops):
             rows += _with_counts(rule, unique)
     return Rulebook(
         tuple(r for r in rules if isinstance(r, Total) and r.level != PERSON),
@@ -112,6 +143,7 @@ def _sorted(items: Sequence[Any], unique: Sequence[str], tops: Sequence[str]) ->
         tuple(r for r in rules if isinstance(r, Cardinality) and r.level in tops),
         tuple(r for r in rules if isinstance(r, Shared) and r.level in tops),
         True,
+        (*rules, *texts),
     )
 
 

@@ -15,6 +15,7 @@ from microplex.entities.folder import schema_from_plain, schema_to_plain
 from microplex.errors import ModelFormatError
 from microplex.hierarchy.composition import Compositions
 from microplex.hierarchy.detect_rules import from_entry, to_entry
+from microplex.hierarchy.gaps import SeenAges
 from microplex.hierarchy.intake import Form
 from microplex.hierarchy.law import HouseholdLaw, HouseholdReport
 from microplex.hierarchy.scene import Labels
@@ -35,6 +36,8 @@ def pack_law(law: HouseholdLaw, form: Form, report: HouseholdReport) -> tuple[di
     arrays: Arrays = {
         "counts": table.counts, "shares": table.shares, "repeatable": table.repeatable, "ages": law.ages,
     }  # fmt: skip
+    if law.seen is not None:
+        arrays |= {"youngest": law.seen.youngest, "seen_gaps": law.seen.gaps}
     stages: dict[str, Any] = {}
     fitted = {name: getattr(law, name) for name in SINGLE} | {f"gap:{name}": s for name, s in law.gaps.items()}
     for place, (name, stage) in enumerate(fitted.items()):
@@ -82,6 +85,7 @@ def unpack_law(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
                 tuple((tuple(r), low, np.inf if high is None else high) for r, low, high in content["limits"]),
             ),
             tuple(content["couple"]), np.asarray(arrays["ages"]),
+            SeenAges(arrays["youngest"], arrays["seen_gaps"]) if "youngest" in arrays else None,
             stages.get("by_given"), stages.get("home"), stages.get("attributes"), stages.get("outcomes"),
             gaps={name.removeprefix("gap:"): s for name, s in stages.items() if name.startswith("gap:")},
         )  # fmt: skip

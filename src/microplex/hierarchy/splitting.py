@@ -14,7 +14,7 @@ from microplex.hierarchy.detect_rules import Aggregate
 from microplex.hierarchy.enforce_split import split_shares
 from microplex.hierarchy.members import PERSON
 from microplex.hierarchy.roster import Ints
-from microplex.hierarchy.rulebook import Rulebook, Total
+from microplex.hierarchy.rulebook import Rulebook, Total, total_column
 from microplex.hierarchy.rules import Sum
 from microplex.hierarchy.scene import Scene
 from microplex.hierarchy.stage import Stage
@@ -64,7 +64,8 @@ def find_splits(rules: Rulebook, given: Sequence[str], people: Sequence[str], to
     inner = {rule.total: tuple(rule.parts) for rule in rules.rows if isinstance(rule, RowSum)}
     found: list[Split] = []
     for rule in rules.totals:
-        if rule.level not in ("household", top) or rule.total not in given:
+        total = total_column(rule, top)
+        if rule.level not in ("household", top) or total not in given:
             continue
         columns = _columns(rule)
         if not columns or not set(columns) <= {*people}:
@@ -74,7 +75,7 @@ def find_splits(rules: Rulebook, given: Sequence[str], people: Sequence[str], to
         for column in columns:
             _expand(column, inner, parts, sums)
         if set(parts) <= {*people} and not any({*parts} & {*other.parts} for other in found):
-            found.append(Split(rule.total, tuple(dict.fromkeys(parts)), tuple(sums)))
+            found.append(Split(total, tuple(dict.fromkeys(parts)), tuple(sums)))
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from microplex.errors import ParameterError
 from microplex.frames import Frame, assign, column_names, read_column
 from microplex.hierarchy.building import build_population
 from microplex.hierarchy.drawing import draw, draw_compositions, draw_from_donors, score
+from microplex.hierarchy.groups import draw_groups, fit_groups, pack_groups, score_groups, unpack_groups, with_groups
 from microplex.hierarchy.intake import prepare, read_given, read_whole
 from microplex.hierarchy.law import HouseholdReport, fit_law, report_of
 from microplex.hierarchy.saving import pack_law, unpack_law
@@ -51,9 +52,10 @@ class HierarchicalSynthesizer(BaseEstimator):
 
     A household's composition (how many members of each role) is drawn first, then its static variables and the age of
     its head, the ages of the other members in canonical order, everything else of each member given the household,
-    the head, the head's partner, the previous member of the role and running totals, and last the household's
-    outcomes. Sums and counts over members are derived. Each step is a conditional flow (`Synthesizer`), so that the
-    likelihood of a household is exact.
+    the head, the head's partner, the previous member of the role and running totals, then the household's outcomes.
+    Groups between the two (tax units, families) are drawn last, each by itself: who is with whom, in which role, and
+    what the group is like. Sums and counts over members and groups are derived. Each step is a conditional flow
+    (`Synthesizer`), so that the likelihood of a household is exact.
 
     Parameters
     ----------
@@ -61,7 +63,10 @@ class HierarchicalSynthesizer(BaseEstimator):
         A schema, whose tables are then generated whole; or for each level ``target_vars``, at the top also
         ``condition_vars`` (given when generating) and ``outcome_vars`` (drawn after the members), below it
         ``parent_level``, ``condition_vars`` (household variables that members depend on) and for members
-        ``structure_vars`` (drawn with the ages; ``sex`` or ``gender`` by default).
+        ``structure_vars`` (drawn with the ages; ``sex`` or ``gender`` by default). A group between the two is directly
+        within the household, whatever the ``parent_level`` of members; it may have a ``rule``, a function that takes
+        a table of the members of whole households and gives the number of each one's group in the household, instead
+        of a learned partition.
     schema : Hierarchy, optional
         What the entities are, besides a dictionary of levels: roles, keys, weights.
     constraints : DetectedConstraints or sequence, optional
@@ -85,6 +90,8 @@ class HierarchicalSynthesizer(BaseEstimator):
         What the fit did: stages, rules, whether structure is copied.
     law_, form_
         The fitted law, plain arrays, and how tables are written.
+    groups_
+        The laws of the groups between household and members, given these.
 
     Notes
     -----
@@ -141,8 +148,9 @@ class HierarchicalSynthesizer(BaseEstimator):
         Parameters
         ----------
         data : Population, mapping of tables, or object with tables
-            Households and persons, such as `Population`, ``{"households": ..., "persons": ...}`` or a survey of
-            `draw_survey`. Weights are a column of the households, named in the schema.
+            Households and persons, and groups such as tax units where they are levels: a `Population`,
+            ``{"households": ..., "tax_units": ..., "persons": ...}`` or a survey of `draw_survey`. Weights are a column
+            of the households, named in the schema.
         progress : bool, optional
             Whether to show a progress bar; None for only on a terminal.
 
@@ -165,8 +173,9 @@ class HierarchicalSynthesizer(BaseEstimator):
                 prepared.scene, prepared.variables, prepared.weights, prepared.repeatable, settings,
                 self.structure == "donor", update,
             )  # fmt: skip
+            self.groups_ = fit_groups(prepared, settings, self.kinds)
         self.form_ = prepared.form
-        self.report_: HouseholdReport = report_of(self.law_, *prepared.sizes)
+        self.report_: HouseholdReport = with_groups(report_of(self.law_, *prepared.sizes), self.groups_)
         return self
 
     def generate(self, households: int | Frame, *, seed: int = 0, first: int = 0) -> Population:
@@ -208,7 +217,8 @@ class HierarchicalSynthesizer(BaseEstimator):
         else:
             counts = draw_compositions(self.law_, n, first, seed, given)
             scene = draw(self.law_, counts, given, first, seed)
-        return build_population(self.law_, self.form_, scene, frame, first)
+        groups = draw_groups(self.groups_, scene, first, seed)
+        return build_population(self.law_, self.form_, scene, frame, first, groups)
 
     def log_prob(self, population: Any) -> NDArray[np.float64]:
         """Exact log law of each household given its conditions.
@@ -233,7 +243,8 @@ class HierarchicalSynthesizer(BaseEstimator):
         self._check_fitted()
         if self.law_.donors is not None:
             raise ParameterError('log_prob needs structure="model": structure copied from donors has no likelihood.')
-        return score(self.law_, read_whole(self.law_, self.form_, population))
+        whole = read_whole(self.law_, self.form_, population)
+        return score(self.law_, whole.scene) + score_groups(self.groups_, whole)
 
     def reweight(self, population: Population, targets: Any, **options: Any) -> Calibrated:
         """Calibrate the households' weights to totals of households and persons.
@@ -298,17 +309,20 @@ class HierarchicalSynthesizer(BaseEstimator):
             raise ParameterError('a model with structure="donor" holds training households and is not saved.')
         content, arrays = pack_law(self.law_, self.form_, self.report_)
         told = {"kinds": dict(self.kinds or {}) or None, "levels": None, "schema": None, "constraints": None}
+        content["groups"], own = pack_groups(self.groups_)
         content["parameters"] = self.get_params(deep=False) | told
-        storage.save_model(path, KIND, content, arrays)
+        storage.save_model(path, KIND, content, arrays | own)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], rules: Mapping[str, Callable[[Frame], Any]] | None = None) -> Self:
         """Read a model that :meth:`save` wrote.
 
         Parameters
         ----------
         path
             Model directory.
+        rules : mapping of str to callable, optional
+            The ``rule`` of each level that had one: functions are not saved.
 
         Returns
         -------
@@ -317,13 +331,14 @@ class HierarchicalSynthesizer(BaseEstimator):
 
         Raises
         ------
-        FileNotFoundError, ModelFormatError
-            If there is no readable model.
+        FileNotFoundError, ModelFormatError, ParameterError
+            If there is no readable model, or it needs other rules.
         """
         content, arrays = storage.load_model(path, KIND)
         law, form, report = unpack_law(content, arrays)
         self = cls(**{**content["parameters"], "levels": form.schema})
         self.law_, self.form_, self.report_ = law, form, report
+        self.groups_ = unpack_groups(content.get("groups", ()), arrays, rules)
         return self
 
 

@@ -27,7 +27,9 @@ from microplex.hierarchy.drawing import MAX_SIZE, member_keys
 from microplex.hierarchy.reading import infer, read_values
 from microplex.hierarchy.roster import Ints
 from microplex.hierarchy.scene import Scene
+from microplex.hierarchy.screening import screen
 from microplex.hierarchy.stage import Settings, Stage, Values, _varies
+from microplex.hierarchy.units_binding import BIND, bind_constraints, bound_rules
 from microplex.hierarchy.units_filling import Choices
 from microplex.hierarchy.units_law import (
     FIRST_STREAM,
@@ -41,11 +43,13 @@ from microplex.hierarchy.units_law import (
 from microplex.hierarchy.units_partition import Kind, Partition
 from microplex.hierarchy.units_rules import (
     bar_constraints,
+    check_kept,
     derive,
     derived_rules,
     level_rules,
     row_rules,
     unit_constraints,
+    unit_members,
 )
 from microplex.schema import Column
 
@@ -54,6 +58,7 @@ Bools = NDArray[np.bool_]
 CHOICE = "choice"
 BLOCK = 20_000
 RARE = 0.01
+FEW, MANY = 16, 20
 TOLERANCE = 1e-9
 
 
@@ -110,7 +115,8 @@ def fit_units(
     Raises
     ------
     SchemaError, DataError
-        If the units are within another group, or a stage cannot be fitted.
+        If the units are within another group, a stage cannot be fitted, or training rows break a rule that
+        binds units to their members.
 
     Examples
     --------
@@ -144,10 +150,13 @@ def fit_units(
         kind, population.schema.top.key, choices, _no_shares(choices), row_rules(rules, scene, kind), tuple(homes),
         columns, before, after, rule=rule, stream=stream,
     )  # fmt: skip
-    law = replace(law, levels=level_rules(rules, scene, kind, {c: columns[c] for c in law.drawn}))
+    drawn = {c: columns[c] for c in law.drawn}
+    law = replace(law, levels=level_rules(rules, scene, kind, drawn), bound=bound_rules(rules, scene, kind, drawn))
+    values = read_values(frame, columns, reading.rows)
+    members = unit_members(scene, kind, units, found, values, columns)
+    check_kept((*law.rows, *law.levels, *law.bound), members, kind)
     shares, stage = _fit_choice(law, scene, units, found, weights[scene.roster.household], settings)
     law = replace(law, shares=shares, choice=stage)
-    values = read_values(frame, columns, reading.rows)
     return replace(law, values=_fit_values(law, scene, units, roles, values, weights, settings, rules))
 
 
@@ -217,6 +226,12 @@ def _fit_choice(
     columns[CHOICE] = Column(CHOICE, "categorical", "category", levels=law.choices.names)
     values[CHOICE] = choice[free][known].astype(np.int32)
     keep = [c for c in ("units.opened", "role", scene.labels.age) if c in values]
+    # Who opens a unit of their own is rare and mostly chance: with many conditions, or those of many levels such as
+    # small areas, a network learns who did by heart.
+    offered = [c for c in values if c != CHOICE and _varies(values[c]) and len(columns[c].levels) <= MANY]
+    chosen = screen(values, columns, [CHOICE], offered, w, [c for c in keep if c in offered], FEW)
+    values = {c: values[c] for c in (*chosen, CHOICE)}
+    keep = [c for c in keep if c in values]
     return shares, Stage.fit(f"the {law.kind.name} of each member", [CHOICE], values, columns, w, (), keep, settings)
 
 
@@ -317,8 +332,9 @@ def _fit_values(
     known |= {c: values[c] for c in law.drawn}
     columns |= {c: law.columns[c] for c in law.drawn}
     # A level that is barred for all training units, or for none, needs no constraint: it is never drawn, or free.
-    varied = [c for c in known if not c.startswith("bar.") or known[c].min() < known[c].max()]
+    varied = [c for c in known if not c.startswith(("bar.", BIND)) or known[c].min() < known[c].max()]
     bound = [*unit_constraints(rules, scene, law.kind, law.drawn, law.derived), *bar_constraints(varied, law.columns)]
+    bound += bind_constraints(varied, law.bound, scene, law.kind, law.drawn)
     usable = [c for c in varied if c in law.drawn or _varies(known[c])]
     texts = [c for c in bound if set(c.columns) <= {*usable}]
     keep = [c for text in texts for c in text.columns if c not in law.drawn]

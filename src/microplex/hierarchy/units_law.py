@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microplex.constraints import Constraint
+from microplex.constraints import Constraint, Implies
 from microplex.constraints.terms import from_dict, to_dict
 from microplex.encoding import writing
 from microplex.entities import GroupEntity, Population
@@ -19,6 +19,7 @@ from microplex.hierarchy.detect_rules import from_entry, to_entry
 from microplex.hierarchy.roster import Ints
 from microplex.hierarchy.scene import Scene
 from microplex.hierarchy.stage import Stage
+from microplex.hierarchy.units_binding import binds
 from microplex.hierarchy.units_filling import Choices, Filling
 from microplex.hierarchy.units_partition import Kind, Partition
 from microplex.hierarchy.units_rules import Derived, LevelRule, RowRule, barred, broken_rules, derive, plain_name
@@ -55,6 +56,8 @@ class UnitLaw:
         Variables that follow from the members alone, and those that follow from drawn ones too.
     levels : tuple of rules
         What binds the levels of a variable to the members of the unit.
+    bound : tuple of Implies
+        What binds amounts to them.
     choice, values : Stage or None
         The learned laws. Without one, choices have their shares alone (too few members had a choice in training to
         learn what it depends on, or all chose the same), and no variable is drawn.
@@ -74,6 +77,7 @@ class UnitLaw:
     before: tuple[Derived, ...] = ()
     after: tuple[Derived, ...] = ()
     levels: tuple[LevelRule, ...] = ()
+    bound: tuple[Implies, ...] = ()
     choice: Stage | None = None
     values: Stage | None = None
     rule: GroupRule | None = None
@@ -106,6 +110,7 @@ class UnitLaw:
         """Units with what follows from their members: derived variables, and levels that are barred."""
         values = derive(self.before, scene, self.kind, units, roles, {}, self.columns)
         bars = barred(self.levels, scene, self.kind, units, roles, values, self.columns, self.drawn)
+        bars |= binds(self.bound, scene, self.kind, units, roles)
         return UnitScene(scene, self.kind, units, roles, self.columns, values, bars)
 
 
@@ -216,6 +221,7 @@ def pack_units(law: UnitLaw) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "before": [_entry(rule) for rule in law.before],
         "after": [_entry(rule) for rule in law.after],
         "levels": [_entry(rule) for rule in law.levels],
+        "bound": [_entry(rule) for rule in law.bound],
         "homes": list(law.homes),
         "columns": [column.to_dict() for column in law.columns.values()],
         "has_rule": law.rule is not None,
@@ -252,8 +258,11 @@ def unpack_units(
     """
     try:
         if content["has_rule"] != (rule is not None):
-            need = "was fitted with a rule, which is not saved: pass it as rule=" if rule is None else "has no rule"
-            raise ParameterError(f"the law of {content['kind']['name']} {need}.")
+            name = content["kind"]["name"]
+            need = "has no rule" if rule is not None else "was fitted with a rule, which is a function and not saved"
+            raise ParameterError(
+                f"the law of {name} {need}." + ("" if rule else f" Load it with rules={{{name!r}: ...}}.")
+            )
         entry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["kind"].items()}
         choices = content["choices"]
         stages = {}
@@ -261,7 +270,7 @@ def unpack_units(
             own = {k.removeprefix(f"{where}."): x for k, x in arrays.items() if k.startswith(f"{where}.")}
             stages[where] = Stage(saved["name"], Synthesizer._unpack(saved["model"], own))
         columns = [Column.from_dict(column) for column in content["columns"]]
-        rules = {k: tuple(map(_rule, content[k])) for k in ("rows", "before", "after", "levels")}
+        rules = {k: tuple(map(_rule, content[k])) for k in ("rows", "before", "after", "levels", "bound")}
         return UnitLaw(
             Kind(**entry), content["top_key"],
             Choices(tuple(choices["unit"]), tuple(choices["role"]), choices["ruled"]), arrays["shares"],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from microplex.constraints import AllOf, AnyOf, Comparison, Constraint, Implies, Membership, negate, parse
 from microplex.constraints import Sum as RowSum
+from microplex.errors import DataError
 from microplex.frames import ColumnData
 from microplex.hierarchy.detect_rules import Aggregate, Together
 from microplex.hierarchy.members import PERSON, ROLE, Members, Units
@@ -57,6 +58,35 @@ def row_rules(rules: Iterable[Any], scene: Scene, kind: Kind) -> tuple[RowRule, 
         if kind.role_col in columns and columns <= known:
             found.append(rule)
     return tuple(found)
+
+
+def check_kept(rules: Iterable[LevelRule], members: Members, kind: Kind) -> None:
+    """Check that training members and their units keep rules, as those within other rows must hold there.
+
+    Raises
+    ------
+    DataError
+        If one is broken; of rules that contradict each other, one is.
+    """
+    for rule in rules:
+        together = isinstance(rule, Together)
+        broken = rule.violations(members) if isinstance(rule, Together) else _broken(rule, members)
+        wrong = np.flatnonzero(broken)
+        if len(wrong):
+            shown = "" if together else ", ".join(_shown(members.column(c), c, wrong[0]) for c in _columns_of(rule))
+            raise DataError(
+                f"rule '{rule}' is broken by {len(wrong)} of {len(broken)} training "
+                f"{kind.name + ' rows' if together else 'members'} ({len(wrong) / len(broken):.1%})"
+                f"{', such as one with ' + shown if shown else ''}. Repair or drop these rows, or leave the rule out."
+            )
+
+
+def _shown(column: ColumnData, name: str, row: int) -> str:
+    if column.codes is None:
+        assert column.values is not None
+        return f"{name} {column.values[row]:g}"
+    code = column.codes[row]
+    return f"{name} {column.levels[code]!r}" if code >= 0 else f"{name} missing"
 
 
 def broken_rules(rules: Sequence[RowRule], scene: Scene, kind: Kind) -> Ints:
@@ -225,19 +255,26 @@ def unit_constraints(
             if isinstance(text, Comparison | Membership | AnyOf | Implies | RowSum):
                 columns = {names.get(c) for c in text.columns}
                 if None not in columns and columns & {*drawn}:
-                    found.append(_renamed(text, names))
+                    found.append(renamed_term(text, names))
     return found
 
 
-def _renamed(term: Any, names: Mapping[str, str]) -> Any:
+def renamed_term(term: Any, names: Mapping[str, str]) -> Any:
+    """Return a constraint or condition in other names.
+
+    Examples
+    --------
+    >>> print(renamed_term(parse("snap <= due")[0], {"snap": "paid", "due": "entitled"}))
+    paid <= entitled
+    """
     if isinstance(term, Comparison):
         return Comparison(tuple((names[c], factor) for c, factor in term.terms), term.op, term.constant)
     if isinstance(term, Membership):
         return Membership(names[term.column], term.values, term.negated)
     if isinstance(term, AllOf | AnyOf):
-        return type(term)(tuple(_renamed(part, names) for part in term.parts))
+        return type(term)(tuple(renamed_term(part, names) for part in term.parts))
     if isinstance(term, Implies):
-        return Implies(_renamed(term.condition, names), _renamed(term.consequence, names))
+        return Implies(renamed_term(term.condition, names), renamed_term(term.consequence, names))
     return RowSum(names[term.total], tuple(names[c] for c in term.parts))
 
 

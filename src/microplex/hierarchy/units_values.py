@@ -45,7 +45,8 @@ class UnitScene:
     values : dict of arrays
         Those that are known.
     bars : dict of arrays
-        Levels that the members rule out: ``bar.2.filing_status`` is 1 where the third level is.
+        Levels that the members rule out: ``bar.2.filing_status`` is 1 where the third level is; and ``bind.0``, 1
+        where the first rule between members and amounts applies.
     """
 
     scene: Scene
@@ -81,7 +82,7 @@ class UnitScene:
             return units.place[rows].astype(float)
         if first == "own":
             return self.values[rest][rows]
-        if first == "bar":
+        if first in ("bar", "bind"):
             return self.bars[name][rows]
         if first == "before":
             return at_rows(self.values[rest], self.columns[rest], np.where(units.place[rows] > 0, rows - 1, -1))

@@ -10,8 +10,8 @@ from microplex.constraints import Constraint
 from microplex.errors import ParameterError, near_miss
 from microplex.hierarchy.detect_rules import Aggregate
 from microplex.hierarchy.levels import SEXES, Level
-from microplex.hierarchy.members import PERSON
-from microplex.hierarchy.rulebook import Rulebook, Total
+from microplex.hierarchy.members import PERSON, ROLE
+from microplex.hierarchy.rulebook import Rulebook, Total, total_column
 from microplex.hierarchy.rules import AgeGap, Cardinality, Count
 from microplex.hierarchy.splitting import Split, find_splits
 from microplex.schema import Column
@@ -42,7 +42,7 @@ class Variables:
     attributes : tuple of str
         The other columns of members.
     derived : tuple of Sum, Count and Aggregate
-        Sums and counts that are computed from the members, of any group.
+        Household variables that are computed from the members and the groups below.
     texts : tuple of constraints
         What holds on the row of a member.
     gaps : tuple of AgeGap
@@ -90,6 +90,7 @@ def sort_variables(
     rules: Rulebook,
     age: str | None,
     role_col: str,
+    inner: Mapping[str, Sequence[str]] | None = None,
 ) -> Variables:
     """Sort the variables of households and members into stages.
 
@@ -107,6 +108,8 @@ def sort_variables(
         Column of the age.
     role_col : str
         Column of the role.
+    inner : mapping of str to sequence of str, optional
+        Groups below the household that are generated: their variables, and the column of the role in them.
 
     Raises
     ------
@@ -122,10 +125,12 @@ def sort_variables(
     check_columns(list(available[top.name]), [*homes, *given], f"{top.name} level")
     people = list(available[member.name]) if member.targets is None else [c for c in member.targets if c != role_col]
     check_columns(list(available[member.name]), people, f"{member.name} level")
-    used = _used(top, member, [*homes, *given], people)
-    derived = tuple(r for r in rules.totals if _can_derive(r, top, homes, people))
-    computed = {r.total for r in derived if r.level in (HOUSEHOLD, top.name)}
-    bounds = {r.column: (r, strict) for r, strict in rules.bounds if r.level in (HOUSEHOLD, top.name)}
+    inner = inner or {}
+    used = used_names(top, member, [*homes, *given], people, inner)
+    known = {*people, role_col, *homes, *given, *(f"{top.name}.{c}" for c in (*homes, *given)), *names_of_inner(inner)}
+    derived = tuple(r for r in rules.totals if _can_derive(r, top, homes, people, known | {ROLE}, inner))
+    computed = {total_column(r, top.name) for r in derived}
+    bounds = {total_column(r, top.name): (r, strict) for r, strict in rules.bounds if r.level in (HOUSEHOLD, top.name)}
     bounds = {c: found for c, found in bounds.items() if c in homes and set(found[0].reads) <= {*people}}
     drawn = [c for c in homes if c not in computed]
     outcomes = tuple(c for c in drawn if _is_outcome(c, top, used, columns[c], c in bounds))
@@ -149,32 +154,74 @@ def sort_variables(
     )
 
 
-def _used(top: Level, member: Level, homes: Sequence[str], people: Sequence[str]) -> set[str]:
-    """Household variables that members are said to depend on; ``household_size`` is size, or household_size."""
+def names_of_inner(inner: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the names that rules may use for variables of groups below the household.
+
+    Examples
+    --------
+    >>> sorted(names_of_inner({"tax_unit": ["snap"]}))
+    ['snap', 'tax_unit.snap']
+    """
+    return {name for group, columns in inner.items() for c in columns for name in (c, f"{group}.{c}")}
+
+
+def used_names(
+    top: Level, level: Level, homes: Sequence[str], people: Sequence[str], inner: Mapping[str, Sequence[str]]
+) -> set[str]:
+    """Household variables that a level is said to depend on; ``household_size`` is size, or household_size.
+
+    Raises
+    ------
+    ParameterError
+        If a condition is no variable.
+
+    Examples
+    --------
+    >>> used_names(Level("household"), Level("person", conditions=("household_size",)), ["size"], ["age"], {})
+    {'size'}
+    """
     found = set()
-    for name in member.conditions or ():
+    for name in level.conditions or ():
         plain = name.removeprefix(f"{top.name}_")
+        below = {n for group, columns in inner.items() for c in columns for n in (c, f"{group}_{c}")}
         if name in homes or plain in homes:
             found.add(name if name in homes else plain)
-        elif name not in people:
-            names = [*homes, *people]
+        elif name not in people and name not in below:
+            names = [*homes, *people, *sorted(below - {*homes, *people})]
             raise ParameterError(
-                f"level {member.name!r} has the condition {name!r}, which is not available there: it is no variable of "
+                f"level {level.name!r} has the condition {name!r}, which is not available there: it is no variable of "
                 f"{top.name} that is given or drawn before the members.{near_miss(name, names)} "
                 f"There are {', '.join(names)}."
             )
     return found
 
 
-def _can_derive(rule: Total, top: Level, homes: Sequence[str], people: Sequence[str]) -> bool:
-    """Whether a total of households is wanted and its parts are drawn; totals of smaller units always."""
-    if rule.level not in (HOUSEHOLD, top.name):
-        return True
+def _can_derive(
+    rule: Total,
+    top: Level,
+    homes: Sequence[str],
+    people: Sequence[str],
+    known: set[str],
+    inner: Mapping[str, Sequence[str]],
+) -> bool:
+    """Whether a total of households is wanted, and all that it depends on is generated."""
+    if rule.level not in (HOUSEHOLD, top.name) or total_column(rule, top.name) not in homes:
+        return False
+    if not {*rule.reads} <= known:
+        return False
     if isinstance(rule, Count):
-        return rule.total in homes
+        return True
     if isinstance(rule, Aggregate):
-        return rule.total in homes and set(rule.parts) <= {*people} and set(rule.own) <= {*homes}
-    return rule.total in homes and (rule.of != PERSON or set(rule.columns) <= {*people})
+        own = {c.removeprefix(f"{top.name}.") for c in rule.own}
+        below = all(_is_below(c, level, inner) for c, level in rule.inner)
+        return {*rule.parts} <= {*people} and own <= {*homes} and below
+    if rule.of == PERSON:
+        return {*rule.columns} <= {*people}
+    return all(_is_below(c, rule.of, inner) for c in rule.columns)
+
+
+def _is_below(name: str, group: str, inner: Mapping[str, Sequence[str]]) -> bool:
+    return name.removeprefix(f"{group}.") in inner.get(group, ())
 
 
 def _is_outcome(name: str, top: Level, used: set[str], column: Column, is_bound: bool) -> bool:

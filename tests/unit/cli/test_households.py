@@ -181,6 +181,69 @@ def test_what_was_done_is_said(files, calls):
     assert "Wrote 700 households of" in text
 
 
+def with_tax_units(files):
+    """Couples file jointly, whoever else is above 19 files alone; roles are codes."""
+    homes, people = files
+    place = people["relationship"] - 1
+    own = (place > 1) & (people["age"] > 19)
+    people = people.assign(tax_unit_id=people["household_id"] * 10 + place * own, tax_role=np.where(place == 1, 2, 3))
+    people["tax_role"] = people["tax_role"].mask(own | (place == 0), 1)
+    first = people.drop_duplicates("tax_unit_id")
+    units = first[["tax_unit_id", "household_id"]].assign(members=people.groupby("tax_unit_id").size().to_numpy())
+    homes = homes.assign(n_units=units.groupby("household_id").size().to_numpy())
+    homes.to_parquet("homes.parquet")
+    people.to_parquet("people.parquet")
+    units.to_csv("units.csv", index=False)
+    return homes, people, units
+
+
+TAX = ("--tax-units", "units.csv", "--tax-roles", "1=head,2=spouse,3=dependant")
+
+
+def test_tax_units_become_a_level(files, calls):
+    units = with_tax_units(files)[2]
+    done = run(*TAX, "--weight", "w")
+    assert done.exit_code == 0, done.output
+    assert calls.levels["tax_unit"] == {"parent_level": "household"}
+    group = calls.population.schema.group("tax_unit")
+    assert (group.roles, group.role_col) == (("head", "spouse", "dependant"), "tax_role")
+    assert group.role_map == {1: "head", 2: "spouse", 3: "dependant"}
+    assert "tax_unit_id" in calls.population.persons
+    pd.testing.assert_frame_equal(calls.population.tax_units, units.reset_index(drop=True))
+    assert f" in {len(units):,} tax units to out/" in done.stdout.replace("\n", " ")
+
+
+def test_roles_and_variables_of_tax_units_are_named(files, calls):
+    people = with_tax_units(files)[1]
+    words = people["tax_role"].map({1: "head", 2: "spouse", 3: "dependant"})
+    people.drop(columns="tax_role").assign(filer=words).to_parquet("people.parquet")
+    done = run("--tax-units", "units.csv", "--tax-role-col", "filer", "--tax-unit-vars", "members")
+    assert done.exit_code == 0, done.output
+    assert calls.population.schema.group("tax_unit").roles == ("head", "spouse", "dependant")
+    assert list(calls.population.tax_units) == ["tax_unit_id", "household_id", "members"]
+
+
+def test_codes_of_tax_roles_need_a_mapping(files, calls):
+    with_tax_units(files)
+    done = run("--tax-units", "units.csv")
+    assert done.exit_code == 2
+    assert "1=head,2=spouse,3=dependant" in done.output
+    assert calls.order == []
+
+
+def test_tax_units_are_generated_and_written(files):
+    with_tax_units(files)
+    done = run(
+        *TAX, "--structure", "donor", "--epochs", 1, "--orders", 0, "--households", 40, "--person-vars", "age",
+        "--household-vars", "n_units",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    made = Population.load("out")
+    np.testing.assert_array_equal(made.tax_units["members"], made.aggregate(None, "count", "tax_unit"))
+    np.testing.assert_array_equal(made.households["n_units"], made.aggregate(None, "count", "household", of="tax_unit"))
+    assert set(made.persons["tax_role"]) <= {1, 2, 3}
+
+
 def test_a_report_shows_households_beside_their_floor(files, calls):
     pytest.importorskip("matplotlib")
     pytest.importorskip("sklearn")
@@ -238,6 +301,13 @@ BAD = {
     "a folder nowhere": (["--out", "none/out"], 1, "Make it first"),
     "a model in the folder": (["--save", "out"], 2, "a folder of its own"),
     "a report of another kind": (["--report", "page.pdf"], 2, "must end in"),
+    "tax roles without tax units": (["--tax-roles", "1=head,2=spouse"], 2, "the table of tax units is missing"),
+    "tax units without their key": (["--tax-units", "homes.parquet"], 1, "'tax_unit_id' not in"),
+    "a test without its tax units": (
+        ["--tax-units", "homes.parquet", "--report", "page.html", "--test", "people.parquet", "homes.parquet"],
+        2,
+        "goes with --test",
+    ),
     "rules over what is read": (["--save-constraints", "rules.txt"], 2, "must end in"),
 }
 

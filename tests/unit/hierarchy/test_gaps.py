@@ -3,7 +3,7 @@ import pytest
 
 from microplex.constraints import parse
 from microplex.errors import ConstraintError
-from microplex.hierarchy.gaps import age_bounds, head_rules
+from microplex.hierarchy.gaps import MIN_SEEN, SeenAges, age_bounds, head_rules
 from microplex.hierarchy.placing import age_limits, renamed, roles_counted
 from microplex.hierarchy.roster import Roster
 from microplex.hierarchy.rules import AgeGap
@@ -67,3 +67,43 @@ def test_counts_by_role():
 def test_constraints_are_renamed_throughout():
     (text,) = parse("a < 3 and b in ('x', 'y') -> c <= 2*a")
     assert renamed(text, {"a": "h.a", "b": "h.b", "c": "h.c"}).columns == ("h.a", "h.b", "h.c")
+
+
+def siblings(n):
+    """Heads of 30 to 39 with two children, the second a year or two younger, or (one in two) one child of 3 or more."""
+    rng = np.random.default_rng(0)
+    counts = np.array([[1, 0, 1 + i % 2, 0] for i in range(n)])
+    ages = []
+    for i in range(n):
+        first = int(rng.integers(3, 9))
+        ages += [int(rng.integers(30, 40)), first, *([first - int(rng.integers(1, 3))] if i % 2 else [])]
+    columns = {"age": Column("age", "count", "int", lower=0)}
+    labels = Labels("household", ROLES, "role", "age")
+    return Scene(labels, Roster(counts, couple=[1]), {}, {"age": np.array(ages, float)}, {}, columns)
+
+
+def test_what_many_members_never_showed_is_ruled_out_and_what_few_showed_is_not():
+    seen = SeenAges.of(siblings(2 * MIN_SEEN), "age")
+    few = SeenAges.of(siblings(2 * MIN_SEEN - 2), "age")
+    child = ROLES.index("child")
+    assert seen.gaps[:, child].tolist() == [[22, 1], [36, 2]]
+    assert seen.youngest[child].tolist() == [1, 3, -np.inf, -np.inf]
+    assert few.gaps[:, child, 1].tolist() == FREE  # 999 second children
+    assert few.gaps[0, child, 0] == 22
+    assert few.youngest[child, 1] == -np.inf
+    assert np.isinf(seen.gaps[:, ROLES.index("parent")]).all()
+
+
+def test_limits_of_a_child_follow_from_head_and_place():
+    seen = SeenAges.of(siblings(2 * MIN_SEEN), "age")
+    scene = siblings(4)
+    first, second = np.flatnonzero(scene.roster.place == 1), np.flatnonzero(scene.roster.place == 2)
+    low, high = seen.limits(scene, second)
+    before = scene.member["age"][scene.roster.previous[second]]
+    assert low.tolist() == [1, 1]
+    assert high.tolist() == np.minimum(2, before - 1).tolist()
+    low, high = seen.limits(scene, first)
+    assert (low == 22).all()
+    heads = scene.member["age"][scene.roster.head[scene.roster.household[first]]]
+    youngest = np.where(scene.roster.counts[:, 2] == 2, 3, 1)
+    assert high.tolist() == np.minimum(36, heads - youngest).tolist()

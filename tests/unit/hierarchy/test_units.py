@@ -365,7 +365,7 @@ def test_bad_rules_and_nesting_are_refused():
         fit_units(*arguments, rule=lambda persons: persons["age"].to_numpy() / 2)
     with pytest.raises(DataError, match="disagrees with the table of persons"):
         fit_units(*arguments, rule=lambda persons: np.zeros(len(persons), int))
-    with pytest.raises(ParameterError, match="pass it as rule="):
+    with pytest.raises(ParameterError, match="Load it with rules="):
         unpack_units(*pack_units(law))
     again = unpack_units(*pack_units(law), rule=by_law)
     assert np.array_equal(draw_units(again, like, 0, 1)[1], draw_units(law, like, 0, 1)[1])
