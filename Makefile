@@ -19,7 +19,7 @@ one_thread := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 pytest := $(one_thread) $(bin)/pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration bench-hierarchy bench-metrics build clean
+.PHONY: help demo test test-all lint format docs bench-synthesis bench-calibration bench-hierarchy bench-fusion bench-metrics build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,10 @@ bench-hierarchy: $(VENV)/.dev ## households beside the noise floor; enforcement 
 	$(one_thread) $(bin)/python -m benchmarks.hierarchy_enforce
 	$(one_thread) $(bin)/python -m benchmarks.hierarchy_detect
 	$(one_thread) $(bin)/python -m benchmarks.hierarchy $(BENCH)
+
+bench-fusion: $(VENV)/.dev ## several surveys fused, and missing data, beside baselines (BENCH="--seeds 0")
+	$(one_thread) $(bin)/python -m benchmarks.fusion $(BENCH)
+	$(one_thread) $(bin)/python -m benchmarks.imputation
 
 bench-metrics: $(VENV)/.dev ## time the measures of synthetic against real data, and their memory (BENCH="--quick")
 	$(one_thread) $(bin)/python -m benchmarks.metrics $(BENCH)

@@ -39,3 +39,40 @@ def _examples_share_one_model(request):
     if isinstance(request.node, pytest.DoctestItem) and request.node.path.name == "synthesizer.py":
         frame, synth = _fitted()
         request.node.dtest.globs.update(frame=frame, synth=synth)
+
+
+@functools.cache
+def _fused():
+    """The model of the example in the docstring of MultiSourceFusion."""
+    from microplex.fusion import MultiSourceFusion
+
+    age = np.arange(300) % 60 + 20
+    cps = pd.DataFrame({"age": age, "wages": 100 * (age * 7 % 50)})
+    acs = pd.DataFrame({"age": age, "rent": 10 * (age * 3 % 40)})
+    return cps, acs, MultiSourceFusion(epochs=2, n_orders=0).fit({"cps": cps, "acs": acs})
+
+
+@pytest.fixture(autouse=True)
+def _examples_share_one_fusion(request):
+    if isinstance(request.node, pytest.DoctestItem) and request.node.path.parts[-2:] == ("fusion", "fusion.py"):
+        cps, acs, fusion = _fused()
+        request.node.dtest.globs.update(cps=cps, acs=acs, fusion=fusion)
+
+
+@functools.cache
+def _imputed():
+    """The model of the example in the docstring of Imputer."""
+    from microplex.imputation import Imputer
+
+    age = np.arange(300) % 60 + 20.0
+    wage = np.where(np.arange(300) % 4 == 0, np.nan, 100.0 * age + np.arange(300) * 37 % 900)
+    frame = pd.DataFrame({"age": age, "wage": wage})
+    imputer = Imputer(m=2, epochs=1)
+    return frame, imputer, imputer.fit_transform(frame, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _examples_share_one_imputer(request):
+    if isinstance(request.node, pytest.DoctestItem) and request.node.path.parts[-2:] == ("imputation", "imputer.py"):
+        frame, imputer, done = _imputed()
+        request.node.dtest.globs.update(frame=frame, imputer=imputer, done=done)

@@ -10,7 +10,9 @@ import typer
 from microplex import __version__
 from microplex.cli.console import Commands, console
 from microplex.cli.demo import demo
+from microplex.cli.fuse import fuse
 from microplex.cli.households import synthesize_households
+from microplex.cli.impute import impute
 from microplex.cli.inspect import inspect_table
 from microplex.cli.report import report
 from microplex.cli.reweight import reweight
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 app.command("synthesize", no_args_is_help=True)(synthesize)
 app.command("synthesize-households", no_args_is_help=True)(synthesize_households)
+app.command("fuse", no_args_is_help=True)(fuse)
+app.command("impute", no_args_is_help=True)(impute)
 app.command("reweight", no_args_is_help=True)(reweight)
 app.command("report", no_args_is_help=True)(report)
 app.command("inspect", no_args_is_help=True)(inspect_table)

@@ -58,7 +58,9 @@ class Encoder:
                 )
             else:
                 codec = codecs[name] = LevelCodec(column)
-                groupings.append((np.maximum(values[name], 0).astype(np.intp), codec.n_codes))
+                unknown = values[name] < 0  # a group of their own, so that they do not pass for the first level
+                group = np.where(unknown, codec.n_codes, values[name]).astype(np.intp)
+                groupings.append((group, codec.n_codes + bool(unknown.any())))
         for name in plan.order:
             column = schema[name]
             if not column.is_numeric:
@@ -147,9 +149,11 @@ class Encoder:
         """What a share is a share of, for each row."""
         return combine(self.plan.shares[name].of, values, n) if name in self.plan.shares else None
 
-    def support(self, name: str, values: Values, n: int) -> tuple[Range | None, Allowed | None]:
+    def support(
+        self, name: str, values: Values, n: int, use_later: bool = False
+    ) -> tuple[Range | None, Allowed | None]:
         """Limits of a numeric target, or mask of its codes, that the plan leaves on each row."""
-        found = self.plan.support(name, values, n)
+        found = self.plan.support(name, values, n, use_later)
         if found is None:
             return None, None
         codec = self.codecs[name]

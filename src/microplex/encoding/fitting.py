@@ -10,7 +10,7 @@ import numpy as np
 from microplex._random import generator
 from microplex.encoding.encoder import Encoder, Values
 from microplex.flow.cells import Array
-from microplex.flow.data import default_options
+from microplex.flow.data import TrainOptions, default_options
 from microplex.flow.ensemble import Ensemble, Order, fit_ensemble, propose_orders
 from microplex.flow.spec import Spec
 
@@ -56,6 +56,7 @@ def fit_model(
     n_orders: int | None,
     seed: int,
     update: Callable[[float, float | None], None],
+    options: TrainOptions | None = None,
 ) -> tuple[Ensemble, FitReport]:
     """Fit the networks.
 
@@ -69,6 +70,8 @@ def fit_model(
         Seed.
     update
         Called with the share of the work done and the held-out log law a row (or None).
+    options
+        How to train; by sample size if None.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def fit_model(
         The ensemble and what the fit did.
     """
     n = len(weights)
-    options = default_options(n)
+    options = default_options(n) if options is None else options
     options = options if epochs is None else replace(options, epochs=epochs)
     data, _ = encoder.data(values, weights, n)
     orders = _orders(encoder, n, n_orders, seed)

@@ -183,6 +183,12 @@ class Pass:
             at = np.where(codes < 0, len(table) - 1, codes)
             self._acc[: self.n_rows, first:] += table[:, first:].take(at, axis=0)
 
+    def take(self, rows: NDArray[np.intp]) -> None:
+        """Go on with the states of these rows, as many as before, one in the place of each."""
+        for state in (self._acc, self._z, self._h):
+            state[: self.n_rows] = state[rows]
+        self.doubtful = self.doubtful[rows]
+
     def advance(self, target: int) -> None:
         """Compute the hidden units that this target is the first to read, and what later units read of them."""
         net = self.network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,6 +19,8 @@ from microplex.flow.spec import Spec
 
 Tree = dict[str, Any]
 CHUNK = 40
+MAX_COMPILED = 32
+_COMPILED: dict[Any, Callable[..., Any]] = {}
 
 
 class Trainer:
@@ -36,7 +39,7 @@ class Trainer:
     def __init__(self, spec: Spec, options: TrainOptions, fixed_order: bool) -> None:
         self.spec, self.options = spec, options
         self.layout = Layout(spec, triangular=fixed_order)
-        self._run = jax.jit(self._chunk, donate_argnums=0)
+        self._run = self._compiled()
 
     def fit(
         self,
@@ -89,6 +92,20 @@ class Trainer:
                 average = carry[2]
                 report(start + size, total, lambda: self._network(average, order))  # noqa: B023
         return self._network(carry[2], order)
+
+    def _compiled(self) -> Callable[..., Any]:
+        """The jitted chunk, shared by trainers of one shape: features, masks and bases are its arguments."""
+        layout, width = self.layout, self.spec.width
+        options = replace(self.options, epochs=0, batch=0, learning_rate=0.0, warmup=0.0)
+        key = (
+            options, layout.triangular, layout.n_conditions, tuple(layout.widths), tuple(layout.offsets.tolist()),
+            layout.n_rows, tuple(layout.blocks), tuple(layout.buckets), width, self.spec.degrees.tobytes(),
+        )  # fmt: skip
+        if key not in _COMPILED:
+            if len(_COMPILED) >= MAX_COMPILED:
+                del _COMPILED[next(iter(_COMPILED))]
+            _COMPILED[key] = jax.jit(self._chunk, donate_argnums=0)
+        return _COMPILED[key]
 
     def _optimiser(self, rate: Any) -> optax.GradientTransformation:
         o = self.options

@@ -8,6 +8,7 @@ Examples
 
 from microplex.metrics.evaluate import evaluate
 from microplex.metrics.evaluation import Evaluation
+from microplex.metrics.fusion import FusionEvaluation, evaluate_fusion
 from microplex.metrics.inference import combine
 from microplex.metrics.pair import Pair, Variable, pair
 from microplex.metrics.record import GROUPS, Record, to_frame, undefined
@@ -16,12 +17,14 @@ from microplex.metrics.utility import Regression
 __all__ = [
     "GROUPS",
     "Evaluation",
+    "FusionEvaluation",
     "Pair",
     "Record",
     "Regression",
     "Variable",
     "combine",
     "evaluate",
+    "evaluate_fusion",
     "pair",
     "to_frame",
     "undefined",

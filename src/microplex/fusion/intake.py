@@ -1,0 +1,162 @@
+"""What comes in: the roles of variables, the constraints of each block, and recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from microplex._validation import check_columns
+from microplex.constraints import Constraint
+from microplex.errors import ConstraintError, DataError, ParameterError
+from microplex.frames import Frame, check_frame, column_names, n_rows, read_column
+from microplex.fusion.blocks import Block
+from microplex.fusion.reading import Rows, read_values
+from microplex.schema import Schema
+
+FEWEST = 2
+
+
+def check_sources(frames: Mapping[str, Frame]) -> None:
+    """Check that there are at least two named tables.
+
+    Raises
+    ------
+    ParameterError, DataError
+    """
+    if not isinstance(frames, Mapping):
+        raise ParameterError(
+            f'sources must map names to tables, such as {{"cps": ..., "acs": ...}}; got {type(frames)}.'
+        )
+    if len(frames) < FEWEST:
+        raise ParameterError(f"fusion needs at least two sources, got {len(frames)}. For one, use Synthesizer.")
+    for name, frame in frames.items():
+        if not isinstance(name, str) or not name:
+            raise ParameterError(f"the name of a source must be text; got {name!r}.")
+        try:
+            check_frame(frame)
+        except DataError as error:
+            raise DataError(f"source {name!r}: {error}") from error
+
+
+def find_roles(
+    observed: Mapping[str, Sequence[str]],
+    condition_vars: Sequence[str] | None,
+    target_vars: Sequence[str] | None,
+    authority: Mapping[str, str] | None,
+) -> tuple[list[str], list[str]]:
+    """Return the common variables and the targets.
+
+    Parameters
+    ----------
+    observed : mapping of str to sequence of str
+        Variables of each source, without weights.
+    condition_vars, target_vars, authority
+        As given to `MultiSourceFusion`.
+
+    Raises
+    ------
+    ParameterError, DataError
+        If there is no common variable and that was not asked for, a common variable is not in every source, a
+        variable has two roles, or there is no target.
+    """
+    for role, names in (("condition_vars", condition_vars), ("target_vars", target_vars)):
+        if isinstance(names, str):
+            raise ParameterError(f"{role} must be a list of names; got the text {names!r}. Write [{names!r}].")
+    every = list(dict.fromkeys(name for names in observed.values() for name in names))
+    wanted = None if target_vars is None else list(target_vars)
+    if condition_vars is None:
+        skipped = {*(wanted or ()), *(authority or {})}
+        conditions = [v for v in every if v not in skipped and all(v in names for names in observed.values())]
+        if not conditions:
+            raise DataError(
+                "the sources have no variable in common. Fusion would then pair their rows at random: every variable "
+                "of one source independent of every variable of the others. Give them common variables (see "
+                "Harmonisation), or ask for exactly that with condition_vars=[]. They hold: "
+                + "; ".join(f"{source}: {', '.join(names)}" for source, names in observed.items())
+            )
+    else:
+        conditions = list(condition_vars)
+        for source, names in observed.items():
+            absent = [v for v in conditions if v not in names and v in every]
+            if absent:
+                raise DataError(
+                    f"common variable {absent[0]!r} is not in source {source!r}. Leave it to the targets: a target is "
+                    "learnt given every variable that some source observes with it."
+                )
+    for name in conditions:
+        if name in (authority or {}):
+            raise ParameterError(
+                f"{name!r} is a common variable and cannot have an authority: every block is learnt given it, in every "
+                "source. For one source's law of the common variables, use generate(source=...)."
+            )
+    targets = [v for v in every if v not in conditions] if wanted is None else wanted
+    twice = [v for v in targets if v in conditions or targets.count(v) > 1]
+    if twice:
+        raise ParameterError(f"{twice[0]!r} is named twice among condition_vars and target_vars; give it one role.")
+    if not targets:
+        raise ParameterError("there is no target: every variable is in every source. Name some in target_vars.")
+    return conditions, targets
+
+
+def assign_constraints(constraints: Sequence[Constraint], blocks: Sequence[Block]) -> list[list[Constraint]]:
+    """Return the constraints of each block: those on its targets and on what they are learnt given.
+
+    Raises
+    ------
+    ConstraintError
+        If a constraint ties variables that no source observes together, so that no law has them both.
+    """
+    found: list[list[Constraint]] = [[] for _ in blocks]
+    every = [name for block in blocks for name in block.targets]
+    for constraint in constraints:
+        check_columns(every, constraint.columns, f"constraint '{constraint}':")
+        last = max(i for i, block in enumerate(blocks) if set(block.targets) & set(constraint.columns))
+        block = blocks[last]
+        apart = [name for name in constraint.columns if name in block.apart]
+        if apart:
+            own = next(name for name in constraint.columns if name in block.targets)
+            raise ConstraintError(
+                f"constraint '{constraint}' ties {own!r} (from {', '.join(block.sources)}) to {apart[0]!r}: no source "
+                "observes both, so that they are drawn independently given the common variables and it cannot be "
+                "kept. Leave it out, or add a source that observes both."
+            )
+        found[last].append(constraint)
+    return found
+
+
+def read_recipient(frame: Frame, schema: Schema) -> Rows:
+    """Read a file to be completed: what it has is observed, what it lacks is not.
+
+    Raises
+    ------
+    DataError
+        If it has none of the variables, a row without any, or a level that no source has.
+    """
+    check_frame(frame)
+    have, n = set(column_names(frame)), n_rows(frame)
+    if not have & set(schema.names):
+        raise DataError(
+            f"the recipient has none of the variables of the fusion ({', '.join(schema.names)}). "
+            "Harmonise it as the sources were, or use generate for new rows."
+        )
+    rows = empty_rows(schema, n)
+    for column in schema:
+        if column.name in have:
+            read = read_column(frame, column.name)
+            if read.missing.all() and column.missing != "level":
+                continue
+            rows.values[column.name], rows.seen[column.name] = read_values(read, column, "recipient")
+    empty = np.flatnonzero(~np.logical_or.reduce(list(rows.seen.values())))
+    if len(empty):
+        raise DataError(
+            f"row {empty[0]} of the recipient has no value at all ({len(empty)} such rows): there is nothing to "
+            "complete. Drop such rows, or use generate for new ones."
+        )
+    return rows
+
+
+def empty_rows(schema: Schema, n: int) -> Rows:
+    """Rows that observe nothing."""
+    values = {c.name: np.full(n, np.nan) if c.is_numeric else np.full(n, -1, np.int32) for c in schema}
+    return Rows(dict(values), {c.name: np.zeros(n, bool) for c in schema}, n)

@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from microplex.cli import app
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    age = rng.integers(0, 80, 120).astype(float)
+    wage = np.where(age < 15, np.nan, 10.0 * rng.integers(10, 90, 120))
+    frame = pd.DataFrame({"id": range(120), "age": age, "wage": wage, "w": 1.0})
+    frame.loc[(frame.index % 4 == 0) & (age >= 15), "wage"] = np.nan
+    frame.to_csv("table.csv", index=False)
+    return frame
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["impute", *arguments])
+
+
+def test_files_masks_and_model_are_written(table, tmp_path):
+    result = run(
+        "table.csv", "--out", "out", "--m", "2", "--weight", "w", "--structural", "wage: age < 15", "--id-col", "id",
+        "--epochs", "1", "--save", "model", "--format", "csv",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Completed 120 rows 2 times" in result.output
+    assert "wage" in result.output
+    files = [pd.read_csv(f"out/imputed_{i}.csv") for i in (1, 2)]
+    masks = pd.read_csv("out/masks.csv")
+    assert (files[0]["wage"].isna() == (table["age"] < 15)).all()
+    assert (masks["wage"] == (table["wage"].isna() & (table["age"] >= 15))).all()
+    assert (files[0]["wage"] != files[1]["wage"])[masks["wage"]].any()
+    assert (tmp_path / "model" / "manifest.json").is_file()
+
+
+def test_codes_are_read_from_the_structural_option(table):
+    table.assign(wage=table["wage"].where(table["age"] >= 15, -1)).to_parquet("coded.parquet")
+    result = run("coded.parquet", "--out", "out", "--m", "1", "--structural", "wage: -1", "--epochs", "1",
+                 "--targets", "age,wage")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    done = pd.read_parquet("out/imputed_1.parquet")
+    assert ((done["wage"] == -1) == (table["age"] < 15)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--structural", "wage"], "column: condition"),
+        (["--format", "xlsx"], "parquet or csv"),
+        (["--targets", "wagee"], "Did you mean 'wage'"),
+        (["--proper", "jackknife"], "must be one of"),
+        (["--m", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_done_is_said(table, arguments, text):
+    result = run("table.csv", "--out", "out", *arguments)
+    assert result.exit_code != 0
+    assert text in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_folder_with_other_things_is_left_alone(table, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    result = run("table.csv", "--out", "out")
+    assert result.exit_code == 1
+    assert "thesis.txt" in result.output
+    assert run("table.csv", "--out", "missing/out").exit_code == 1

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from microplex.flow.data import Data, TrainOptions
+from microplex.flow.spec import Spec, Variable, numeric_features, ordered_basis
+from microplex.flow.tilt import Scores, match_associations
+from microplex.flow.training import Trainer
+
+K = 8
+
+
+def _variable(name, codes, hurdle=-1):
+    p = (np.bincount(codes, minlength=K) + 0.5) / (len(codes) + 0.5 * K)
+    position = np.cumsum(p) - 0.5 * p
+    features = numeric_features(position, position, np.zeros(K, bool))
+    return Variable(name, K, features, ordered_basis(K, 0.3), hurdle, np.log(p).astype(np.float32))
+
+
+def _case(hurdle):
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, K, 800)
+    b = np.clip(a + rng.integers(-2, 3, 800), 0, K - 1)
+    c = np.where(rng.random(800) < 0.1 + 0.08 * b, 0, np.clip(K - b + rng.integers(-1, 2, 800), 0, K - 1))
+    codes = np.column_stack([a, b, c]).astype(np.int32)
+    weights = 0.5 + rng.random(800)
+    spec = Spec((_variable("a", a),), (_variable("b", b), _variable("c", c, 0 if hurdle else -1)), width=16)
+    options = TrainOptions(16, 1, 128, 1e-3)
+    network = Trainer(spec, options, fixed_order=True).fit(Data(codes, weights), (0, 1), seed=1)
+    z = (np.arange(K) - 3.5) / 2.0
+    return network, [Scores(z[:, None], np.column_stack([z, z**2 - 1]))] * 3, codes, weights, z
+
+
+def _moments(network, codes, weights, z):
+    """Expected less observed mean of score times input score, for both targets and all their inputs."""
+    gaps = []
+    block = network.start(len(codes), double=True)
+    block.add(0, codes[:, 0])
+    for t in range(2):
+        block.advance(t)
+        expected = block.probabilities(t) @ z
+        for v in range(1 + t):
+            gaps.append(np.average((expected - z[codes[:, 1 + t]]) * z[codes[:, v]], weights=weights))
+        block.add(1 + t, codes[:, 1 + t])
+    return np.abs(gaps)
+
+
+def test_expected_moments_become_the_observed_ones():
+    network, scores, codes, weights, z = _case(hurdle=False)
+    matched = match_associations(network, scores, codes, weights, np.ones((800, 2), bool))
+    assert _moments(network, codes, weights, z).max() > 0.2
+    assert _moments(matched, codes, weights, z).max() < 0.005
+
+
+def test_a_hurdle_keeps_its_gate_and_its_moments():
+    network, scores, codes, weights, z = _case(hurdle=True)
+    matched = match_associations(network, scores, codes, weights, np.ones((800, 2), bool))
+    block = matched.start(len(codes), double=True)
+    for v in (0, 1):
+        block.advance(0) if v == 1 else None
+        block.add(v, codes[:, v])
+    block.advance(1)
+    gate = block.probabilities(1)[:, 0]
+    atom = codes[:, 2] == 0
+    for v in (0, 1):
+        assert np.average((gate - atom) * z[codes[:, v]], weights=weights) == pytest.approx(0, abs=0.005)
+    assert _moments(matched, codes, weights, z).max() < _moments(network, codes, weights, z).max() / 5
+
+
+def test_rows_of_weight_zero_and_unseen_cells_do_not_count():
+    network, scores, codes, weights, _ = _case(hurdle=False)
+    spoiled = codes.copy()
+    spoiled[:200, 2] = 7
+    seen = np.ones((800, 2), bool)
+    seen[:200, 1] = False
+    kept = match_associations(network, scores, codes, weights, seen)
+    other = match_associations(network, scores, spoiled, weights, seen)
+    for a, b in zip(kept.heads, other.heads, strict=True):
+        assert (a == b).all()
+    assert all((a == b).all() for a, b in zip(kept.tables, other.tables, strict=True))
+
+
+def test_the_law_is_still_one():
+    network, scores, codes, weights, _ = _case(hurdle=True)
+    matched = match_associations(network, scores, codes, weights, np.ones((800, 2), bool))
+    block = matched.start(5)
+    block.add(0, codes[:5, 0])
+    block.advance(0)
+    assert block.probabilities(0).sum(axis=1) == pytest.approx(np.ones(5))
+    assert matched.degrees.tolist() == sorted(matched.degrees.tolist())
