@@ -127,8 +127,7 @@ def _amounts():
 def population(n_households, n_persons, seeds):
     """The embedded population: measures beside floors, and the speed of generation."""
     train, fresh = embedded(n_households, 1), embedded(n_households, n_households + 1)
-    values, speeds = {}, []
-    floor = None
+    values, floors, speeds = {}, {}, []
     for seed in seeds:
         start = time.process_time()
         synth = HierarchicalSynthesizer(train.schema, seed=seed).fit(train)
@@ -138,7 +137,7 @@ def population(n_households, n_persons, seeds):
         found = evaluate_hierarchy(fresh, made, train=train, seed=seed, floor=3)
         frame = found.frame.set_index("metric")
         values[f"seed {seed}"] = frame["value"]
-        floor = frame[next(c for c in frame if c.startswith("floor"))]
+        floors[seed] = frame[next(c for c in frame if c.startswith("floor"))]
         speeds.append((fitted - start, drawn - fitted, made.size("person")))
         if seed == seeds[0]:
             held = synth.log_prob(fresh)
@@ -151,7 +150,7 @@ def population(n_households, n_persons, seeds):
             start = time.process_time()
             size = synth.generate(wanted, seed=1).size("person")
             print(f"generation: {size:,} persons in {time.process_time() - start:.1f} CPU s", flush=True)
-    table = pd.DataFrame({"floor": floor, **values})
+    table = pd.DataFrame({"floor": pd.DataFrame(floors).mean(axis=1), **values})
     table["mean"] = table[[c for c in table if c.startswith("seed")]].mean(axis=1)
     print("\n".join(f"fit {f:.0f} CPU s, {n:,} persons drawn in {g:.1f} CPU s" for f, g, n in speeds))
     return table

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from microplex.datasets import SurveyDesign, draw_survey, make_population, official_totals
-    from microplex.errors import ConvergenceWarning, InfeasibleTargetsError, MicroplexError
+    from microplex.errors import InfeasibleTargetsError
+    from microplex.fusion import MultiSourceFusion
     from microplex.hierarchy.enforce import enforce_hierarchy
     from microplex.hierarchy.synthesizer import HierarchicalSynthesizer
+    from microplex.imputation import Imputer
     from microplex.reweighter import Reweighter, reweight
     from microplex.schema import Schema
     from microplex.synthesizer import Synthesizer
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "ConvergenceWarning",
     "HierarchicalSynthesizer",
+    "Imputer",
     "InfeasibleTargetsError",
-    "MicroplexError",
+    "MultiSourceFusion",
     "Reweighter",
     "Schema",
     "SurveyDesign",
@@ -51,6 +53,8 @@ _HOMES = {
     "TargetSet": "targets",
     "HierarchicalSynthesizer": "hierarchy.synthesizer",
     "enforce_hierarchy": "hierarchy.enforce",
+    "Imputer": "imputation",
+    "MultiSourceFusion": "fusion",
     "Schema": "schema",
     "SurveyDesign": "datasets",
     "draw_survey": "datasets",

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microplex import MicroplexError, Schema, Synthesizer
+from microplex import Schema, Synthesizer
 from microplex._estimator import clone
 from microplex.errors import (
     ColumnNotFoundError,
     ConstraintError,
     DataError,
+    MicroplexError,
     ModelFormatError,
     NotFittedError,
     ParameterError,
