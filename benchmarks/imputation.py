@@ -22,6 +22,7 @@ TRUTH = np.array([0.0, -0.4, 0.6, 0.5, 0.0, 0.3])
 NAMES = ("1", "x", "y1", "z", "g=1", "g=2")
 GAPPY = {"y1": 1.0, "z": -0.8, "y2": 0.8}
 SHARE, TURNS, DONORS = 0.3, 5, 5
+COVERAGE, BIAS = (0.92, 0.98), 0.1
 
 
 def simulate(n, rng):
@@ -185,6 +186,19 @@ def main():
             f"{mean[2].mean():>7.2f}{seconds:>8.2f}  {shown}",
             flush=True,
         )
+        if method == "microplex":
+            print(verdict(mean, error))
+
+
+def verdict(mean, error):
+    """What became of the bars."""
+    covered = COVERAGE[0] <= mean[0].min() and mean[0].max() <= COVERAGE[1]
+    near, sure = np.abs(mean[1]).max() < BIAS, (np.abs(mean[1]) < BIAS + 2 * error[1]).all()
+    doubt = "" if near else " (within two of its own standard errors of it)" if sure else " (clearly)"
+    return (
+        f"  bars: coverage of every coefficient {COVERAGE[0]} to {COVERAGE[1]}: {'met' if covered else 'missed'}; "
+        f"bias of every coefficient under {BIAS}: {'met' if near else 'missed'}{doubt}"
+    )
 
 
 if __name__ == "__main__":

@@ -50,9 +50,8 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
     ...     load_model(f"{folder}/model", "Example")[0]
     {'a': 1}
     """
+    check_target(path)
     goal = Path(path)
-    if goal.exists() and not (goal / MANIFEST).is_file() and (not goal.is_dir() or any(goal.iterdir())):
-        raise ModelFormatError(f"{goal} exists and is not a saved model; choose another path or remove it.")
     goal.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{goal.name}.", dir=goal.parent))
     try:
@@ -69,6 +68,23 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
         raise OSError(f"cannot write {goal}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that holds something other than a saved model.
+
+    Raises
+    ------
+    ModelFormatError
+        If it does.
+
+    Examples
+    --------
+    >>> check_target("no-such-folder")
+    """
+    goal = Path(path)
+    if goal.exists() and not (goal / MANIFEST).is_file() and (not goal.is_dir() or any(goal.iterdir())):
+        raise ModelFormatError(f"{goal} exists and is not a saved model; choose another path or remove it.")
 
 
 def load_model(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -60,4 +60,13 @@ def test_the_tax_like_survey_selects_by_income_and_weights_make_up_for_it(part):
 def test_the_command_prints_a_table_and_its_bars(part, capsys):
     text, bars = part("fusion").speed([0], 0.01)
     assert "CPU s" in text
-    assert bars[0][0] == "fusion over a single fit"
+    assert bars[0].what == "fusion over a single fit"
+
+
+def test_a_bar_is_judged_as_it_is_written_and_the_floor_only_stands_beside_it(part):
+    bar = part("fusion").Bar
+    assert str(bar("KS A below that of a peer", 0.011, 0.010, 0.012, True)).startswith("MISSED")
+    assert not bar("no better than a peer", 0.010, 0.010, 0.012, True).held
+    assert bar("at most", 0.010, 0.010).held
+    assert "fresh rows  0.0120" in str(bar("KS A", 0.009, 0.010, 0.012, True))
+    assert not bar("not measured", float("nan"), 1.0).held

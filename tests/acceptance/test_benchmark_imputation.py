@@ -37,9 +37,23 @@ def test_the_judge_sees_that_a_hot_deck_loses_associations(bench):
     assert mean[1][2] < -5 * error[1][2] < 0
 
 
+def test_the_verdict_says_what_was_missed(bench):
+    mean, error = np.full((3, 6), 0.95), np.full((3, 6), 0.06)
+    mean[1] = 0.05
+    assert bench.verdict(mean, error).count("met") == 2
+    mean[1, 2] = -0.15
+    assert "under 0.1: missed (within two" in bench.verdict(mean, error)
+    mean[1, 2], mean[0, 1] = -0.5, 0.9
+    assert bench.verdict(mean, error).count("missed") == 2
+    assert "clearly" in bench.verdict(mean, error)
+
+
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_intervals_hold_the_truth_as_often_as_they_say(bench):
     mean, error, _ = bench.judge("microplex", 200, 500, 5)
-    assert 0.92 <= mean[0].mean() <= 0.98
-    assert np.abs(mean[1]).max() < 0.1 + 3 * error[1].max()
+    assert mean[0].min() >= 0.92
+    assert mean[0].mean() <= 0.98
+    # The bar is .1. Chance moves each of six biases by .05 to .08 over 200 files, so that a method without bias would
+    # fail a limit of .1 now and then; three of its own standard errors are allowed beyond.
+    assert (np.abs(mean[1]) < 0.1 + 3 * error[1]).all()

@@ -45,6 +45,8 @@ def fuse(
     check_folder(out, KIND)
     if save is not None:
         check_folder(save, "MultiSourceFusion", "--save")
+        if out.resolve() == save.resolve() or out.resolve() in save.resolve().parents:
+            raise typer.BadParameter("the model needs a folder of its own, outside --out.", param_hint="'--save'")
     for path in asked.files:
         if out.resolve() in path.resolve().parents:
             raise typer.BadParameter(f"{str(path)!r} is read from that folder; name another.", param_hint="'--out'")
@@ -98,7 +100,12 @@ def _filled(model: MultiSourceFusion, asked: FusePlan, plan: Harmonisation | Non
         tables = {name: read_table(asked.folder / file) for name, file in asked.tables.items()}
         frame = plan.apply_to(frame, source, tables=tables, partial=True)
     return model.complete_with_provenance(
-        frame, source=source, association=asked.pairs, seed=asked.seed, id_col=recipient.get("id")
+        frame,
+        source=source,
+        association=asked.pairs,
+        seed=asked.seed,
+        id_col=recipient.get("id"),
+        harmonised=plan is not None and source is not None,
     )
 
 

@@ -118,8 +118,10 @@ class FusePlan:
             raise ParameterError(
                 "the plan of a fusion needs a recipient to complete, or n rows to generate: one of them."
             )
+        self._check_forms()
         if isinstance(self.association, list) and not all(
-            isinstance(a, list) and len(a) == 3 for a in self.association
+            isinstance(a, list) and len(a) == 3 and all(isinstance(name, str) for name in a[:2])
+            for a in self.association
         ):
             raise ParameterError(f"association must be a number or a list of [x, y, value]; got {self.association!r}.")
         for name in self.holdouts:
@@ -131,10 +133,22 @@ class FusePlan:
             if not path.is_file():
                 raise FileNotFoundError(f"there is no file {str(path)!r}, which the plan names.")
 
+    def _check_forms(self) -> None:
+        for name in ("conditions", "targets", "constraints", "accepted"):
+            given = getattr(self, name)
+            if given is not None and not (isinstance(given, list) and all(isinstance(x, str) for x in given)):
+                raise ParameterError(f"{name} must be a list of texts, such as [wages, rent]; got {given!r}.")
+        for name in ("tables", "authority", "kinds", "holdouts"):
+            given = getattr(self, name)
+            if not (isinstance(given, Mapping) and all(isinstance(x, str) for pair in given.items() for x in pair)):
+                raise ParameterError(f"{name} must be names and texts, such as {{wages: tax}}; got {given!r}.")
+
 
 def _content(path: Path) -> Any:
+    from microplex.fusion.harmonise_yaml import UniqueLoader
+
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path} is not valid YAML: {error}") from error
 
@@ -144,6 +158,9 @@ def _entry(given: Any, known: tuple[str, ...], label: str) -> dict[str, Any]:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("file"), str):
         raise ParameterError(f"{label} needs a file, such as {{file: rows.parquet}}; got {given!r}.")
     _check_fields(entry, known, label)
+    for name, value in entry.items():
+        if not isinstance(value, str):
+            raise ParameterError(f"{label}: {name} must be text; got {value!r}.")
     return dict(entry)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from microplex.imputation import Diagnostics
 
 SUFFIXES = ("parquet", "csv")
+WRITTEN = re.compile(r"(imputed_\d+|masks)\.(parquet|csv)")
 
 
 def impute(
@@ -52,13 +57,18 @@ def impute(
     """
     if kind not in SUFFIXES:
         raise typer.BadParameter(f"{kind!r} must be parquet or csv.", param_hint="'--format'")
-    rules = dict(_rule(text) for text in structural or [])
+    rules = _rules(structural or [])
     _check_folder(out)
+    if save is not None and save.absolute() == out.absolute():
+        raise typer.BadParameter("names the folder of the completed files; name another.", param_hint="'--save'")
 
+    from microplex import storage
     from microplex.frames import build_frame, read_table, write_table
     from microplex.imputation import Imputer
     from microplex.schema import Schema
 
+    if save is not None:
+        storage.check_target(save)
     data = read_table(file)
     known = None if schema is None else Schema.from_yaml(schema)
     read_only = split_names(conditions)
@@ -71,7 +81,9 @@ def impute(
     )  # fmt: skip
     start = time.perf_counter()
     imputer.fit(data, weight)
-    done = imputer.transform(data, seed=seed, id_col=id_col)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the notes below say the same
+        done = imputer.transform(data, seed=seed, id_col=id_col)
     screen = console()
     screen.print(f"Completed {len(data):,} rows {m} times in {time.perf_counter() - start:.1f} s.")
     for note in done.notes:
@@ -79,7 +91,7 @@ def impute(
     found = imputer.diagnostics(done)
     if found.variables:
         screen.print(_table(found))
-    out.mkdir(exist_ok=True)
+    _clear(out)
     for place, table in enumerate(done, 1):
         write_table(table, out / f"imputed_{place}.{kind}")
     write_table(build_frame(dict(done.masks), data), out / f"masks.{kind}")
@@ -95,6 +107,17 @@ def _columns(data: object) -> list[str]:
     return list(column_names(data))
 
 
+def _rules(texts: Sequence[str]) -> dict[str, str | list[float]]:
+    """Rules by column, one each."""
+    out: dict[str, str | list[float]] = {}
+    for text in texts:
+        name, rule = _rule(text)
+        if name in out:
+            raise typer.BadParameter(f"column {name!r} has two rules; join them in one.", param_hint="'--structural'")
+        out[name] = rule
+    return out
+
+
 def _rule(text: str) -> tuple[str, str | list[float]]:
     """A column and its condition, or its codes."""
     name, colon, rule = text.partition(":")
@@ -108,15 +131,26 @@ def _rule(text: str) -> tuple[str, str | list[float]]:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a folder that holds other things, or that cannot be made."""
+    """Refuse a folder that holds other things than an earlier run wrote, or that cannot be written to."""
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{str(path)!r} is a file: name a folder.")
     if path.is_dir():
-        others = [p.name for p in path.iterdir() if p.stem != "masks" and not p.stem.startswith("imputed_")]
+        others = [p.name for p in path.iterdir() if not WRITTEN.fullmatch(p.name) or not p.is_file()]
         if others:
             raise FileExistsError(f"folder {str(path)!r} holds {others[0]!r}: name an empty one.")
     elif not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
+    place = path if path.is_dir() else path.absolute().parent
+    if not os.access(place, os.W_OK):
+        raise PermissionError(f"folder {str(place)!r} cannot be written to: name another.")
+
+
+def _clear(path: Path) -> None:
+    """Make the folder, or empty it of what an earlier run wrote."""
+    path.mkdir(exist_ok=True)
+    for earlier in path.iterdir():
+        if WRITTEN.fullmatch(earlier.name):
+            earlier.unlink()
 
 
 def _table(found: Diagnostics) -> object:

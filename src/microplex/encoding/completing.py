@@ -32,6 +32,8 @@ Keys = NDArray[np.uint64]
 Rows = NDArray[np.intp]
 Applies = Callable[[str, Values, int], Allowed | None]
 Bound = tuple[Range | None, Allowed | None]
+Kept = tuple[Rows, Codes, Array]
+Masks = tuple[Allowed | None, Allowed | None]
 RESAMPLE_BELOW = 0.5
 
 
@@ -113,8 +115,10 @@ def complete_rows(
     out = {name: values[name].copy() for name in encoder.targets}
     share = np.ones(len(keys))
     in_order = missing[:, list(member.order)]
-    after = np.cumsum(in_order, axis=1) > 0
-    hard = (after & ~in_order).any(axis=1) | tied(encoder, values, missing)
+    begun = np.cumsum(in_order, axis=1)
+    coded = np.array([_coded(encoder.codecs[encoder.targets[t]]).any() for t in member.order], bool)
+    speaks = ((begun > 0) & ~in_order) | ((begun > 1) & in_order & coded)
+    hard = speaks.any(axis=1) | tied(encoder, values, missing)
     for group, size, sweeps in (
         (np.flatnonzero(in_order.any(axis=1) & ~hard), 1, 1),
         (np.flatnonzero(hard), effort.particles, effort.sweeps),
@@ -155,9 +159,8 @@ def _sweep(task: _Task, u: Array, kept: _Path | None) -> tuple[_Path, Array]:
         block.advance(place)
         step = _Step.of(task, name, known | path.values, conditions)
         bound = narrow(encoder, name, given | path.values, n * k) if k > 1 else (None, None)
-        codes, x, gain = step.extend(block, place, gap[owner], draws[target], given[name], bound)
-        if kept is not None:
-            codes[first], x[first] = kept.codes[name], kept.values[name]
+        old = None if kept is None else (first, kept.codes[name], kept.values[name])
+        codes, x, gain = step.extend(block, place, gap[owner], draws[target], given[name], bound, old)
         path.codes[name], path.values[name] = codes, x
         block.add(encoder.n_conditions + place, codes)
         begun |= gap
@@ -226,92 +229,105 @@ class _Step:
         """Codec of the target."""
         return self.encoder.codecs[self.name]
 
-    def allowed(self, gap: Allowed) -> Allowed | None:
-        """Codes possible on each particle; a cell to draw is no missing level unless that is due."""
-        codec, n = self.codec, len(gap)
+    def masks(self, gap: Allowed) -> Masks:
+        """Codes possible on each particle, and those of them that an answer may have.
+
+        A cell to draw is no missing level unless that is due, and no code for a column that does not apply.
+        """
+        before = self._allowed(gap, _level_of_missing(self.codec))
+        coded = _coded(self.codec)
+        return before, before if not coded.any() else self._allowed(gap, coded | _level_of_missing(self.codec))
+
+    def _allowed(self, gap: Allowed, barred: Allowed) -> Allowed | None:
+        n = len(gap)
         free = self.limits is None and self.mask is None and self.base is None
-        barred = _barred(codec)
         if free and not barred.any() and self.due is None:
             return None
         if free:
-            out = np.ones((n, codec.n_codes), bool)
+            out = np.ones((n, self.codec.n_codes), bool)
         else:
             out = self.encoder.allowed_rows(self.name, self.limits, self.mask, self.base, np.arange(n))
         out[np.ix_(gap, barred)] = False
         if self.due is not None:
-            out[self.due] = _level_of_missing(codec)
+            out[self.due] = _level_of_missing(self.codec)
             out[~self.due, -1] = False
         return out
 
     def extend(
-        self, block: Pass, place: int, gap: Allowed, u: Array, observed: Array, bound: Bound
+        self, block: Pass, place: int, gap: Allowed, u: Array, observed: Array, bound: Bound, kept: Kept | None = None
     ) -> tuple[Codes, Array, Array]:
         """Codes, values and gained log weight of each particle; ``-inf`` for one that can go no further."""
-        allowed = self.allowed(gap)
+        before, after = self.masks(gap)
         codes, x, gain = np.full(len(gap), -1, np.int32), observed.copy(), np.zeros(len(gap))
         at = np.flatnonzero(gap)
         if len(at):
-            codes[at], x[at], gain[at] = self._draw(block, place, at, u[:, at], allowed, bound)
+            cut = self.limits
+            if bound != (None, None):
+                cut, after = self._bounded(after, bound)
+            codes[at], x[at] = self._draw(block, place, at, u[:, at], after, cut)
+            if kept is not None:
+                codes[kept[0]], x[kept[0]] = kept[1], kept[2]
+            gain[at] = self._weigh(block, place, at, codes[at], x[at], (before, after), cut)
         if len(at) < len(gap):
             seen = np.flatnonzero(~gap)
             own = self._encode(observed)
             codes[seen] = own[seen]
-            log_p = block.log_prob(place, own, allowed) + self._density(own, observed)
-            gain[seen] = np.where(own[seen] >= 0, log_p[seen], 0.0)
+            log_p = block.log_prob(place, own, before)[seen] + self._density(own[seen], observed[seen], seen)
+            gain[seen] = np.where(own[seen] >= 0, log_p, 0.0)
         return codes, x, gain
 
     def _draw(
-        self, block: Pass, place: int, at: Rows, u: Array, allowed: Allowed | None, bound: Bound
-    ) -> tuple[Codes, Array, Array]:
-        """Draw within what later observed columns leave, and the log probability of that under the law itself."""
-        some = None if allowed is None else allowed[at]
-        limits = None if self.limits is None else self.limits.take(at)
-        base = None if self.base is None else self.base[at]
-        gain = np.zeros(len(at))
-        prior = some
-        if bound != (None, None):
-            limits, some = self._bounded(at, some, bound)
-        alive = np.arange(len(at)) if some is None else np.flatnonzero(some.any(axis=1))
+        self, block: Pass, place: int, at: Rows, u: Array, some: Allowed | None, limits: Range | None
+    ) -> tuple[Codes, Array]:
+        """Draw within what is possible; code -1 where nothing is."""
+        alive = np.arange(len(at)) if some is None else np.flatnonzero(some[at].any(axis=1))
+        rows, codec = at[alive], self.codec
         codes = np.full(len(at), -1, np.int32)
-        kept = None if some is None else some[alive]
-        codes[alive] = block.draw(place, u[0, alive], at[alive], kept)
-        gain[codes < 0] = -np.inf
-        codec = self.codec
+        codes[alive] = block.draw(place, u[0, alive], rows, None if some is None else some[rows])
         if isinstance(codec, LevelCodec):
-            x: NDArray[Any] = codes
-        else:
-            x = np.full(len(at), np.nan)
-            group = None if self.group is None else self.group[at[alive]]
-            cut = None if limits is None else limits.take(alive)
-            x[alive] = codec.decode(codes[alive], u[1, alive], group, cut, None if base is None else base[alive])
-        if bound != (None, None) and len(alive):
-            p = block.probabilities(place, at[alive], None if prior is None else prior[alive])
-            with np.errstate(divide="ignore"):
-                gain[alive] = np.log((p * kept).sum(axis=1) if kept is not None else 1.0)
-            if limits is not None:
-                pinned = limits.low[alive] == limits.high[alive]
-                own = self._density_at(codes[alive], x[alive], at[alive])
-                gain[alive] += np.where(pinned, own, 0.0)
-        return codes, x, gain
+            levels: NDArray[Any] = codes
+            return codes, levels
+        x = np.full(len(at), np.nan)
+        group, cut = _take(self.group, rows), None if limits is None else limits.take(rows)
+        x[alive] = codec.decode(codes[alive], u[1, alive], group, cut, _take(self.base, rows))
+        return codes, x
 
-    def _bounded(self, at: Rows, some: Allowed | None, bound: Bound) -> tuple[Range | None, Allowed | None]:
-        """Limits and codes of the particles to draw, narrowed."""
+    def _weigh(
+        self, block: Pass, place: int, at: Rows, codes: Codes, x: Array, masks: Masks, cut: Range | None
+    ) -> Array:
+        """Log of the law of what was drawn over the law that it was drawn from, on each particle.
+
+        They differ by what later observed columns leave, and by what an answer that was not given tells: that the
+        column applies.
+        """
+        gain = np.where(codes < 0, -np.inf, 0.0)
+        alive = np.flatnonzero(codes >= 0)
+        rows, (before, after) = at[alive], masks
+        if after is None or after is before or not len(alive):
+            return gain
+        p = block.probabilities(place, rows, None if before is None else before[rows])
+        with np.errstate(divide="ignore"):
+            gain[alive] = np.log((p * after[rows]).sum(axis=1))
+        if cut is not self.limits:
+            own = self._density(codes[alive], x[alive], rows)
+            gain[alive] += own - self._density(codes[alive], x[alive], rows, cut)
+        return gain
+
+    def _bounded(self, some: Allowed | None, bound: Bound) -> tuple[Range | None, Allowed | None]:
+        """Limits and codes of the particles, narrowed."""
         cut, mask = bound
-        limits = None if self.limits is None else self.limits.take(at)
-        if cut is not None:
-            narrowed = cut.take(at)
-            if limits is not None:
-                low, high = np.maximum(limits.low, narrowed.low), np.minimum(limits.high, narrowed.high)
-                gone = np.where(np.isnan(narrowed.excluded), limits.excluded, narrowed.excluded)
-                narrowed = Range(low, high, gone)
-            limits = narrowed
-        base = None if self.base is None else self.base[at]
-        own = None if mask is None else mask[at]
-        if limits is not None or base is not None:
-            found = self.encoder.allowed_rows(self.name, limits, own, base, np.arange(len(at)))
+        limits = self.limits
+        if cut is not None and limits is not None:
+            low, high = np.maximum(limits.low, cut.low), np.minimum(limits.high, cut.high)
+            limits = Range(low, high, np.where(np.isnan(cut.excluded), limits.excluded, cut.excluded))
+        elif cut is not None:
+            limits = cut
+        n = len(cut.low) if cut is not None else len(mask) if mask is not None else 0
+        if limits is not None or self.base is not None:
+            found = self.encoder.allowed_rows(self.name, limits, mask, self.base, np.arange(n))
         else:
-            assert own is not None
-            found = own
+            assert mask is not None
+            found = mask
         return limits, found if some is None else found & some
 
     def _encode(self, x: Array) -> Codes:
@@ -320,31 +336,39 @@ class _Step:
             return codec.encode_share(x, self.base)
         return codec.encode(x) if isinstance(codec, NumberCodec) else np.asarray(x, np.int32)
 
-    def _density(self, codes: Codes, x: Array) -> Array:
+    def _density(self, codes: Codes, x: Array, rows: Rows, limits: Range | None = None) -> Array:
+        """Log law of the values of some rows within their codes, by the limits of the target unless others are given.
+
+        A value that the law does not reach (far beyond those of the fit) says nothing about the other columns.
+        """
         codec = self.codec
         if isinstance(codec, LevelCodec):
             return np.zeros(len(codes))
-        return codec.log_density(codes, x, self.group, self.limits, self.base)
+        limits = self.limits if limits is None else limits
+        cut = None if limits is None else limits.take(rows)
+        group, base = _take(self.group, rows), _take(self.base, rows)
+        out = codec.log_density(codes, x, group, cut, base)
+        lost = np.flatnonzero(np.isneginf(out) & (True if cut is None else cut.holds(x)))
+        if len(lost):
+            free = codec.log_density(codes[lost], x[lost], _take(group, lost), None, _take(base, lost))
+            out[lost[np.isneginf(free)]] = 0.0
+        return out
 
-    def _density_at(self, codes: Codes, x: Array, at: Rows) -> Array:
-        codec = self.codec
-        assert isinstance(codec, NumberCodec)
-        group = None if self.group is None else self.group[at]
-        limits = None if self.limits is None else self.limits.take(at)
-        return codec.log_density(codes, x, group, limits, None if self.base is None else self.base[at])
+
+def _take(x: NDArray[Any] | None, rows: Rows) -> NDArray[Any] | None:
+    return None if x is None else x[rows]
 
 
-def _barred(codec: LevelCodec | NumberCodec) -> Allowed:
-    """Codes that stand for a reason of absence."""
+def _coded(codec: LevelCodec | NumberCodec) -> Allowed:
+    """Codes that say why there is no answer."""
     out = np.zeros(codec.n_codes, bool)
-    if codec.has_missing:
-        out[-1] = True
     if isinstance(codec, NumberCodec) and codec.column.missing_codes:
         out[codec.cells.atom_codes[np.isin(codec.cells.atoms, codec.column.missing_codes)]] = True
     return out
 
 
 def _level_of_missing(codec: LevelCodec | NumberCodec) -> Allowed:
+    """The missing level, where it is an outcome."""
     out = np.zeros(codec.n_codes, bool)
-    out[-1] = True
+    out[-1] = codec.has_missing
     return out

@@ -4,6 +4,10 @@ A network that is stopped early or regularised understates how variables move to
 rows. On top of its law ``p(y | x)`` stands the uniform-association model of Goodman (1979),
 ``p(y | x) exp(a(y) + s(y)' B f(x))``, whose maximum likelihood makes the expected moments ``s(y) f(x)'`` equal to the
 observed ones. The problem is convex; the solution is folded into the network as hidden units of its own.
+
+The network knows a number by its bin alone, and a value drawn within a bin knows nothing of the other columns. Where
+values are given, the observed moments are those of the values: the association between bins is then raised by what
+would be lost within them.
 """
 
 from __future__ import annotations
@@ -42,6 +46,20 @@ class Scores:
     outcomes: Array
 
 
+@dataclass(frozen=True)
+class Exact:
+    """Scores of the values of a variable, where :class:`Scores` has their means by code.
+
+    Parameters
+    ----------
+    features, outcomes
+        Shapes ``(n, p)`` and ``(n, d)``; not read where the code is -1.
+    """
+
+    features: Array
+    outcomes: Array
+
+
 def match_associations(
     network: Network,
     scores: Sequence[Scores],
@@ -49,6 +67,7 @@ def match_associations(
     weights: Array,
     seen: Allowed,
     allowed: dict[int, Allowed] | None = None,
+    exact: Sequence[Exact] | None = None,
 ) -> Network:
     """Correct the law of each target given the variables before it.
 
@@ -66,6 +85,8 @@ def match_associations(
         Rows from which the law of each target is learned, shape ``(n, n_targets)``.
     allowed
         Codes that constraints leave possible, by target.
+    exact
+        Scores of the values of each variable, in the order of `scores`; those of the codes if omitted.
 
     Returns
     -------
@@ -79,11 +100,18 @@ def match_associations(
     for t, log_p in enumerate(laws):
         known = [_lookup(scores[v].features, codes[:, v]) for v in range(c + t)]
         inputs = np.hstack([np.ones((len(codes), 1)), *known])
+        own, outcomes = codes[:, c + t], scores[c + t].outcomes
+        if exact is None:
+            partners, reached = inputs, outcomes[np.maximum(own, 0)]
+        else:
+            values = [np.where(codes[:, v, None] >= 0, exact[v].features, 0.0) for v in range(c + t)]
+            partners, reached = np.hstack([np.ones((len(codes), 1)), *values]), exact[c + t].outcomes
         rows = np.flatnonzero(seen[:, t] & (weights > 0))
         whole = rows[(codes[rows, : c + t] >= 0).all(axis=1)]
         rows = whole if len(whole) >= ROWS_AN_INPUT * inputs.shape[1] else rows
-        at = _Rows(log_p[rows], inputs[rows], codes[rows, c + t], weights[rows] / max(weights[rows].mean(), 1e-300))
-        found = _correct(at, scores[c + t].outcomes, int(network.hurdles[t]))
+        scaled = weights[rows] / max(weights[rows].mean(), 1e-300)
+        at = _Rows(log_p[rows], inputs[rows], partners[rows], own[rows], reached[rows], scaled)
+        found = _correct(at, outcomes, int(network.hurdles[t]))
         fitted.append(found)
         biases.append((network.head_biases[t] + found.bias).astype(np.float32))
     return _folded(replace(network, head_biases=tuple(biases)), scores, fitted)
@@ -100,11 +128,17 @@ class Correction:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Log laws, inputs (a constant first), own codes and weights of the rows that a target learns from."""
+    """Rows that a target learns from.
+
+    Log laws, inputs (a constant first), what moments are taken with (the inputs, or the values behind them), own codes,
+    outcomes reached and weights.
+    """
 
     log_p: Array
     inputs: Array
+    partners: Array
     own: Codes
+    reached: Array
     weights: Array
 
 
@@ -117,10 +151,16 @@ def _correct(at: _Rows, outcomes: Array, hurdle: int) -> Correction:
     closed = np.clip(at.log_p[:, hurdle], np.log(1e-9), np.log1p(-1e-9))
     free = np.isfinite(at.log_p[:, ~is_atom]).any(axis=1) & np.isfinite(at.log_p[:, hurdle])
     pair = np.column_stack([np.log1p(-np.exp(closed)), closed])[free]
-    gate = _Rows(pair, at.inputs[free], (at.own[free] == hurdle).astype(np.int32), at.weights[free])
+    shut = at.own[free] == hurdle
+    gate = _Rows(
+        pair, at.inputs[free], at.partners[free], shut.astype(np.int32), shut[:, None].astype(float), at.weights[free]
+    )
     beta, change = _fit(gate, np.array([[0.0], [1.0]]))
     beyond = np.flatnonzero(at.own != hurdle)
-    rest = _Rows(np.where(is_atom, -np.inf, at.log_p[beyond]), at.inputs[beyond], at.own[beyond], at.weights[beyond])
+    rest = _Rows(
+        np.where(is_atom, -np.inf, at.log_p[beyond]), at.inputs[beyond], at.partners[beyond], at.own[beyond],
+        at.reached[beyond], at.weights[beyond],
+    )  # fmt: skip
     outside = np.where(is_atom[:, None], 0.0, outcomes)
     slope, bias = _fit(rest, outside)
     bias = np.where(is_atom, change[1] - change[0] + beta[0, 0], bias + outside @ slope[0])
@@ -160,14 +200,15 @@ def _fit(at: _Rows, outcomes: Array) -> tuple[Array, Array]:
         return beta, bias
     ridge = np.diag(np.where(np.arange(p) > 0, RIDGE, JITTER))
     wanted = np.bincount(at.own, at.weights, minlength=k)
-    for _ in range(TURNS):
+    for turn in range(TURNS + 1):
         for _ in range(NEWTON):
             q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)
             mean = q @ outcomes
-            slope = at.inputs.T @ (at.weights[:, None] * (outcomes[at.own] - mean)) - ridge @ beta
-            beta = beta + _step(slope, q, outcomes, mean, at.inputs, at.weights, ridge)
-        q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)
-        bias += np.log((wanted + BIAS_ROWS) / (at.weights @ q + BIAS_ROWS))
+            slope = at.partners.T @ (at.weights[:, None] * (at.reached - mean)) - ridge @ beta
+            beta = beta + _step(slope, q, outcomes, mean, at, ridge)
+        if turn < TURNS:  # the moments come last: biases leave them a little off
+            q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)
+            bias += np.log((wanted + BIAS_ROWS) / (at.weights @ q + BIAS_ROWS))
     return beta, bias
 
 
@@ -178,19 +219,19 @@ def _tilted(log_p: Array, outcomes: Array, eta: Array, bias: Array) -> Array:
     return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
-def _step(slope: Array, q: Array, outcomes: Array, mean: Array, inputs: Array, weights: Array, ridge: Array) -> Array:
+def _step(slope: Array, q: Array, outcomes: Array, mean: Array, at: _Rows, ridge: Array) -> Array:
     """Newton's step; for many outcomes that of the diagonal bound of their covariance."""
-    p, d = slope.shape
+    (p, d), weights = slope.shape, at.weights
     square = q @ (outcomes**2) - (mean**2 if d <= FULL_NEWTON else 0.0)
     if d > FULL_NEWTON:
-        curves = [inputs.T @ (inputs * (weights * square[:, a])[:, None]) + ridge for a in range(d)]
+        curves = [at.partners.T @ (at.inputs * (weights * square[:, a])[:, None]) + ridge for a in range(d)]
         step = np.stack([np.linalg.solve(curve, slope[:, a]) for a, curve in enumerate(curves)], axis=1)
     else:
         curve = np.zeros((d, p, d, p))
         for a in range(d):
             for b in range(a + 1):
                 cross = q @ (outcomes[:, a] * outcomes[:, b]) - mean[:, a] * mean[:, b]
-                curve[a, :, b] = curve[b, :, a] = inputs.T @ (inputs * (weights * cross)[:, None])
+                curve[a, :, b] = curve[b, :, a] = at.partners.T @ (at.inputs * (weights * cross)[:, None])
             curve[a, :, a] += ridge
         step = np.linalg.solve(curve.reshape(d * p, d * p), slope.T.reshape(-1)).reshape(d, p).T
     size = np.abs(step).max() if step.size else 0.0

@@ -5,7 +5,6 @@ variables; `coverage`, `frechet_bounds` and `correlation_bounds` show what they 
 """
 
 from microplex.fusion.agreement import Clash, check_agreement
-from microplex.fusion.association import couple
 from microplex.fusion.blocks import Assumption, Block
 from microplex.fusion.bounds import (
     CorrelationBounds,
@@ -39,7 +38,6 @@ __all__ = [
     "SourceColumn",
     "check_agreement",
     "correlation_bounds",
-    "couple",
     "coverage",
     "frechet_bounds",
     "gaussian_correlation_bounds",

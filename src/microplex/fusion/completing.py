@@ -112,7 +112,7 @@ def draw_rows(
     scores: dict[str, Floats] = {}
     for place, law in enumerate(laws):
         stream = STREAM + PER_LAW * place + draw
-        observed = np.array([rows.seen[name] for name in law.targets]).T
+        observed = np.array([rows.seen[name] for name in law.targets], bool).reshape(-1, rows.n).T
         coupled = links.joins(law.targets)
         none, whole = ~observed.any(axis=1), observed.all(axis=1)
         fast = none & (not coupled)

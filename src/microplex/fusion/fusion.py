@@ -14,22 +14,30 @@ from microplex import storage
 from microplex._estimator import BaseEstimator
 from microplex._progress import progress_bar
 from microplex._random import row_keys
-from microplex._validation import check_choice, check_seed
+from microplex._validation import check_choice, check_columns, check_seed
 from microplex.constraints import Constraint, parse
 from microplex.encoding import intake as rows_intake
 from microplex.encoding import writing
-from microplex.errors import ParameterError
 from microplex.frames import Frame, assign, build_frame, column_names, frame_kind, select
 from microplex.fusion.agreement import check_agreement
 from microplex.fusion.blocks import Block, assumptions_of, find_sources, plan_blocks
 from microplex.fusion.completing import check_derived, complete_rows
 from microplex.fusion.coupling import Links, link, read_association
 from microplex.fusion.coverage import coverage
-from microplex.fusion.harmonise import WEIGHT, Harmonisation
-from microplex.fusion.intake import assign_constraints, check_sources, empty_rows, find_roles, read_recipient
+from microplex.fusion.harmonise import Harmonisation
+from microplex.fusion.intake import (
+    assign_constraints,
+    check_options,
+    check_whole,
+    empty_rows,
+    find_roles,
+    harmonised_frames,
+    read_recipient,
+)
 from microplex.fusion.learning import Law, Settings, fit_law
 from microplex.fusion.lifting import lift
 from microplex.fusion.reading import Sources, read_sources, read_weights
+from microplex.fusion.recipient import check_names, in_variables
 from microplex.fusion.report import Completed, FusionReport, provenance_of, reported, warn_few
 from microplex.fusion.saving import pack_laws, unpack_fusion
 from microplex.fusion.scoring import score_laws
@@ -166,8 +174,8 @@ class MultiSourceFusion(BaseEstimator):
         >>> MultiSourceFusion(epochs=1, n_orders=0).fit(weighted, "w").report_.effective_rows
         {'cps': 300.0, 'acs': 300.0}
         """
-        check_seed(self.seed)
-        frames, weight_of = self._frames(sources, weight_col)
+        check_options(self)
+        frames, weight_of = harmonised_frames(sources, self.harmonisation, weight_col)
         data, blocks = self._read(frames, weight_of)
         rules = assign_constraints(parse(list(self.constraints or ())), blocks)
         settings = Settings(self.epochs, self.n_orders, seed=self.seed)
@@ -201,6 +209,8 @@ class MultiSourceFusion(BaseEstimator):
         association: Association | None = None,
         seed: int = 0,
         id_col: str | None = None,
+        tables: Mapping[str, Frame] | None = None,
+        harmonised: bool = False,
     ) -> Any:
         """Complete a file: keep what it has, draw what it lacks.
 
@@ -209,7 +219,9 @@ class MultiSourceFusion(BaseEstimator):
         recipient : data frame
             With the variables' names and codings; missing cells are drawn, other columns are carried along.
         source : str, optional
-            Whose law to use where several sources observe a block; that of all together by default.
+            Whose law to use where several sources observe a block; that of all together by default. With a
+            harmonisation it also says that the recipient has the names and codes of that source's own file: it keeps
+            its columns, and what is drawn is added in the variables' names.
         association : float or mapping of (str, str) to float, optional
             From -1 to 1: how far what no source observes together goes together, given the common variables. A number
             correlates the normal scores of each two such blocks, a mapping those of pairs of targets; 0 is conditional
@@ -218,6 +230,10 @@ class MultiSourceFusion(BaseEstimator):
             Seed. A row depends on the model, the seed, its values and its key alone.
         id_col : str, optional
             Column whose values are the keys of the rows; their position by default.
+        tables : mapping of str to data frame, optional
+            Other tables that the harmonisation reads of that source.
+        harmonised : bool
+            The recipient has the variables' names and codes although a source is named.
 
         Returns
         -------
@@ -235,8 +251,9 @@ class MultiSourceFusion(BaseEstimator):
         True
         """
         return self.complete_with_provenance(
-            recipient, source=source, association=association, seed=seed, id_col=id_col
-        ).frame
+            recipient, source=source, association=association, seed=seed, id_col=id_col, tables=tables,
+            harmonised=harmonised,
+        ).frame  # fmt: skip
 
     def complete_with_provenance(
         self,
@@ -247,12 +264,14 @@ class MultiSourceFusion(BaseEstimator):
         seed: int = 0,
         id_col: str | None = None,
         first_row: int = 0,
+        tables: Mapping[str, Frame] | None = None,
+        harmonised: bool = False,
     ) -> Completed:
         """Complete a file and say of each cell where it comes from; see `complete`.
 
         Parameters
         ----------
-        recipient, source, association, seed, id_col
+        recipient, source, association, seed, id_col, tables, harmonised
             As for `complete`.
         first_row : int
             Position of the first row, for completing in chunks.
@@ -274,9 +293,13 @@ class MultiSourceFusion(BaseEstimator):
         seed, links = check_seed(seed), self._links(association)
         if source is not None:
             check_choice(source, self.sources_, "source")
-        rows = read_recipient(recipient, self.schema_)
-        keys = rows_intake.keys_of(recipient, rows.n, id_col, first_row)
+        read = in_variables(self.harmonisation, recipient, source, tables, harmonised)
+        rows = read_recipient(recipient if read is None else read, self.schema_)
+        keys = rows_intake.keys_of(recipient, rows.n, id_col, check_whole(first_row, "first_row", 0))
         check_derived(self.laws_, rows)
+        names = [name for name in self.schema_.names if not rows.seen[name].all()]
+        if read is not None and self.harmonisation is not None and source is not None:
+            check_names(self.harmonisation, recipient, source, names)
         full, resampling = complete_rows(self.laws_, links, rows, keys, seed, source)
         if resampling.n_impossible:
             warnings.warn(
@@ -285,7 +308,6 @@ class MultiSourceFusion(BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
-        names = [name for name in self.schema_.names if not rows.seen[name].all()]
         frame = assign(recipient, writing.columns(self.schema_, full.values, names))
         return Completed(frame, provenance_of(self.laws_, rows, source), resampling)
 
@@ -340,12 +362,11 @@ class MultiSourceFusion(BaseEstimator):
         1.0
         """
         self._check_fitted()
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-            raise ParameterError(f"n must be a positive whole number of rows, got {n!r}.")
+        n, first_row = check_whole(n, "n", 1), check_whole(first_row, "first_row", 0)
         if source is not None:
             check_choice(source, self.sources_, "source")
-        keys = row_keys(np.arange(first_row, first_row + int(n)))
-        rows = empty_rows(self.schema_, int(n))
+        keys = row_keys(np.arange(first_row, first_row + n))
+        rows = empty_rows(self.schema_, n)
         full, found = complete_rows(self.laws_, self._links(association), rows, keys, check_seed(seed), source)
         frame = build_frame(writing.columns(self.schema_, full.values, list(self.schema_.names)), self.frame_kind_)
         return Completed(frame, provenance_of(self.laws_, rows, source), found)
@@ -372,7 +393,7 @@ class MultiSourceFusion(BaseEstimator):
         return score_laws(self.laws_, data, self.schema_)
 
     def bounds(
-        self, data: Frame, x: str, y: str, *, weight_col: str | None = None, n_draws: int = 50, seed: int = 0
+        self, data: Frame, x: str, y: str, *, weight_col: str | None = None, n_draws: int = 200, seed: int = 0
     ) -> Bounds:
         """Bounds of the dependence of two variables that no source observes together.
 
@@ -385,7 +406,8 @@ class MultiSourceFusion(BaseEstimator):
         weight_col : str, optional
             Survey weights.
         n_draws : int
-            Draws of each law a row.
+            Draws of each law a row; the fewer, the narrower the bounds. The law of a category is exact given what is
+            drawn before it, and altogether exact where nothing is.
         seed : int
 
         Returns
@@ -439,28 +461,11 @@ class MultiSourceFusion(BaseEstimator):
         """
         return unpack_fusion(cls, *storage.load_model(path, "MultiSourceFusion"))
 
-    def _frames(
-        self, sources: Mapping[str, Frame], weight_col: str | Mapping[str, str] | None
-    ) -> tuple[dict[str, Frame], dict[str, str]]:
-        """Sources in the variables of the fusion, and the weight column of each that has one."""
-        check_sources(sources)
-        if self.harmonisation is None:
-            frames = dict(sources)
-        else:
-            frames = self.harmonisation.apply(sources)
-            if self.harmonisation.weights:
-                if weight_col is not None:
-                    raise ParameterError("the harmonisation names the weights: leave out weight_col.")
-                weight_col = WEIGHT
-        if isinstance(weight_col, str):
-            named = {name: weight_col for name, f in frames.items() if weight_col in column_names(f)}
-            return frames, named or dict.fromkeys(frames, weight_col)
-        return frames, dict(weight_col or {})
-
     def _read(self, frames: Mapping[str, Frame], weight_of: Mapping[str, str]) -> tuple[Sources, tuple[Block, ...]]:
         weights = read_weights(frames, weight_of or None)
         observed = {name: [c for c in column_names(f) if c != weight_of.get(name)] for name, f in frames.items()}
         conditions, targets = find_roles(observed, self.condition_vars, self.target_vars, self.authority)
+        check_columns([*conditions, *targets], list(self.kinds or ()), "kinds:")
         sources_of = find_sources(observed, [*conditions, *targets], self.authority)
         shared = {}
         for source, frame in frames.items():

@@ -339,7 +339,7 @@ class Harmonisation:
 
     def _harmonised(self, source: str, frames: Mapping[str, Frame], partial: bool) -> Frame:
         columns = harmonise_source(self, source, frames, WEIGHT, partial, self.derived(source))
-        if not columns:
+        if not columns.keys() - {WEIGHT}:
             known = [by_source[source].columns[0] for by_source in self.variables.values() if source in by_source]
             raise ColumnNotFoundError(f"the frame has no column of source {source!r}. Known: {', '.join(known)}.")
         frame = frames[source]

@@ -36,7 +36,7 @@ def load(source: str | Path) -> Any:
     --------
     >>> load("variables: {age: {cps: A_AGE},\n age: {acs: AGEP}}")
     Traceback (most recent call last):
-    microplex.errors.SchemaError: the harmonisation names the key 'age' twice (line 2). Name it once.
+    microplex.errors.SchemaError: the YAML names the key 'age' twice (line 2). Name it once.
     """
     if isinstance(source, str) and "\n" in source:
         text = source
@@ -48,7 +48,7 @@ def load(source: str | Path) -> Any:
         except UnicodeDecodeError as error:
             raise SchemaError(f"the harmonisation '{source}' is not text: expected YAML.") from error
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=UniqueLoader)
     except yaml.YAMLError as error:
         raise SchemaError(f"the harmonisation is not valid YAML: {error}") from error
 
@@ -59,7 +59,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-class _Loader(yaml.SafeLoader):
+class UniqueLoader(yaml.SafeLoader):
+    """Loader that refuses a mapping with one key twice, of which YAML would keep the last."""
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node, of which YAML would keep the last of two equal keys."""
         seen: set[Any] = set()
@@ -67,6 +69,6 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 line = key_node.start_mark.line + 1
-                raise SchemaError(f"the harmonisation names the key {key!r} twice (line {line}). Name it once.")
+                raise SchemaError(f"the YAML names the key {key!r} twice (line {line}). Name it once.")
             seen.add(key)
         return dict(super().construct_mapping(node, deep))

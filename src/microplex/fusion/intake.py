@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from microplex._validation import check_columns
+from microplex._validation import check_columns, check_seed
 from microplex.constraints import Constraint
 from microplex.errors import ConstraintError, DataError, ParameterError
 from microplex.frames import Frame, check_frame, column_names, n_rows, read_column
 from microplex.fusion.blocks import Block
+from microplex.fusion.harmonise import WEIGHT, Harmonisation
+from microplex.fusion.learning import SOURCE
 from microplex.fusion.reading import Rows, read_values
 from microplex.schema import Schema
+
+if TYPE_CHECKING:
+    from microplex.fusion.fusion import MultiSourceFusion
 
 FEWEST = 2
 
@@ -35,8 +41,76 @@ def check_sources(frames: Mapping[str, Frame]) -> None:
             raise ParameterError(f"the name of a source must be text; got {name!r}.")
         try:
             check_frame(frame)
+            if SOURCE in column_names(frame):
+                raise DataError(f"column name {SOURCE!r} stands for the source of a row. Rename the column.")
         except DataError as error:
             raise DataError(f"source {name!r}: {error}") from error
+
+
+def check_options(fusion: MultiSourceFusion) -> None:
+    """Check what an estimator was made with, as far as no data are needed.
+
+    Raises
+    ------
+    ParameterError
+    """
+    check_seed(fusion.seed)
+    for role in ("condition_vars", "target_vars", "constraints", "accepted"):
+        given = getattr(fusion, role)
+        if isinstance(given, str):
+            raise ParameterError(f"{role} must be a list; got the text {given!r}. Write [{given!r}].")
+        wrong = [name for name in given or () if role != "constraints" and not isinstance(name, str)]
+        if wrong:
+            raise ParameterError(f"{role} must hold names of variables; got {wrong[0]!r}.")
+    for role in ("authority", "kinds"):
+        given = getattr(fusion, role)
+        if given is not None and not isinstance(given, Mapping):
+            raise ParameterError(f"{role} must map variables, such as {{'wages': ...}}; got {given!r}.")
+    if fusion.epochs is not None:
+        check_whole(fusion.epochs, "epochs", 1)
+    if fusion.n_orders is not None:
+        check_whole(fusion.n_orders, "n_orders", 0)
+
+
+def check_whole(value: object, label: str, least: int) -> int:
+    """Return a whole number of at least so much.
+
+    Raises
+    ------
+    ParameterError
+
+    Examples
+    --------
+    >>> check_whole(3, "n_draws", 1)
+    3
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ParameterError(f"{label} must be a whole number of at least {least}; got {value!r}.")
+    return int(value)
+
+
+def harmonised_frames(
+    sources: Mapping[str, Frame], plan: Harmonisation | None, weight_col: str | Mapping[str, str] | None
+) -> tuple[dict[str, Frame], dict[str, str]]:
+    """Return sources in the variables of the fusion, and the weight column of each that has one.
+
+    Raises
+    ------
+    ParameterError, DataError, ColumnNotFoundError
+        If the sources cannot be used or harmonised, or weights are named twice.
+    """
+    check_sources(sources)
+    frames = dict(sources) if plan is None else plan.apply(sources)
+    if plan is not None and plan.weights:
+        if weight_col is not None:
+            raise ParameterError("the harmonisation names the weights: leave out weight_col.")
+        weight_col = WEIGHT
+    if not (weight_col is None or isinstance(weight_col, (str, Mapping))):
+        raise ParameterError(f'weight_col must be a name, or such as {{"cps": "w"}}; got {weight_col!r}.')
+    if isinstance(weight_col, str):
+        named = {name: weight_col for name, f in frames.items() if weight_col in column_names(f)}
+        return frames, named or dict.fromkeys(frames, weight_col)
+    return frames, dict(weight_col or {})
 
 
 def find_roles(
@@ -60,9 +134,6 @@ def find_roles(
         If there is no common variable and that was not asked for, a common variable is not in every source, a
         variable has two roles, or there is no target.
     """
-    for role, names in (("condition_vars", condition_vars), ("target_vars", target_vars)):
-        if isinstance(names, str):
-            raise ParameterError(f"{role} must be a list of names; got the text {names!r}. Write [{names!r}].")
     every = list(dict.fromkeys(name for names in observed.values() for name in names))
     wanted = None if target_vars is None else list(target_vars)
     if condition_vars is None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex.encoding import FitReport, pack, unpack
-from microplex.errors import ModelFormatError
+from microplex.errors import ModelFormatError, SchemaError
 from microplex.fusion.blocks import Block, assumptions_of
 from microplex.fusion.coverage import Coverage
+from microplex.fusion.harmonise import Harmonisation
 from microplex.fusion.learning import Law
 from microplex.fusion.report import BlockReport, FusionReport
 from microplex.schema import Schema
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 FusionT = TypeVar("FusionT", bound="MultiSourceFusion")
-TOLD = ("condition_vars", "target_vars", "authority", "kinds", "epochs", "n_orders", "seed")
+TOLD = ("condition_vars", "target_vars", "authority", "kinds", "accepted", "epochs", "n_orders", "seed")
 
 
 def pack_laws(fusion: MultiSourceFusion) -> tuple[dict[str, Any], Arrays]:
-    """Return content and arrays of a fitted fusion; the harmonisation is not part of the model."""
+    """Return content and arrays of a fitted fusion.
+
+    Constraints are kept as the laws hold them; the harmonisation as YAML, whose keys may be numbers.
+    """
     arrays: Arrays = {}
     laws = []
     for place, law in enumerate(fusion.laws_):
@@ -40,10 +44,12 @@ def pack_laws(fusion: MultiSourceFusion) -> tuple[dict[str, Any], Arrays]:
             }
         )  # fmt: skip
     given = fusion.get_params(deep=False)
+    plan = fusion.harmonisation
     table = fusion.coverage_
     arrays |= {f"coverage.{key}": np.asarray(getattr(table, key)) for key in ("observed", "structural", "together")}
     return {
         "parameters": {name: _plain(given[name]) for name in TOLD},
+        "harmonisation": None if plan is None else plan.to_yaml(),
         "schema": fusion.schema_.to_dict(),
         "sources": list(fusion.sources_),
         "frame_kind": fusion.frame_kind_,
@@ -62,7 +68,9 @@ def unpack_fusion(cls: type[FusionT], content: Mapping[str, Any], arrays: Mappin
         If something is absent or does not fit.
     """
     try:
-        fusion = cls(**content["parameters"])
+        written = content["harmonisation"]
+        plan = None if written is None else Harmonisation.from_yaml(written)
+        fusion = cls(**content["parameters"], harmonisation=plan)
         laws = [_law(entry, _part(arrays, f"law.{i}.")) for i, entry in enumerate(content["laws"])]
         fusion.laws_, fusion.blocks_ = tuple(laws), tuple(law.block for law in laws)
         fusion.schema_ = Schema.from_dict(content["schema"])
@@ -77,7 +85,7 @@ def unpack_fusion(cls: type[FusionT], content: Mapping[str, Any], arrays: Mappin
             for b in [law.block]
         ]
         fusion.report_ = FusionReport(tuple(reports), fusion.assumptions_, dict(content["effective_rows"]))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, SchemaError) as error:
         raise ModelFormatError(f"the saved model is damaged: {error!r}.") from error
     return fusion
 

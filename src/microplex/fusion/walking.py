@@ -8,7 +8,7 @@ normal scores it is the simulator of Geweke (1991), Hajivassiliou and Keane.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,8 @@ class Steps:
         Interval of probabilities of each observed code, given what came before; (0, 1) where none is observed.
     scores : float64[n, n_targets]
         Normal scores inside these intervals; independent standard normal under the law of the block.
+    law : float64[n, n_codes]
+        Probability of each code of the target asked for, given what came before; of none, no columns.
     """
 
     values: Values
@@ -49,6 +51,7 @@ class Steps:
     low: Floats
     high: Floats
     scores: Floats
+    law: Floats
 
 
 def walk(
@@ -58,6 +61,7 @@ def walk(
     seen: dict[str, Bools],
     u: Floats,
     shift: tuple[Floats, Floats] | None = None,
+    wanted: str | None = None,
 ) -> Steps:
     """Walk through a block.
 
@@ -72,6 +76,8 @@ def walk(
         Uniform numbers: which member of the ensemble, then the code of each target and its place in the code.
     shift : tuple of float64[n, n_targets] and float64[n_targets, n_targets], optional
         Means of the normal scores, and their covariance; independent standard ones without.
+    wanted : str, optional
+        Target whose law is asked for.
 
     Returns
     -------
@@ -81,6 +87,7 @@ def walk(
     out = Steps(
         {name: np.empty(n, values[name].dtype) for name in law.targets},
         np.zeros(n), np.zeros((n, t)), np.ones((n, t)), np.zeros((n, t)),
+        np.zeros((n, 0 if wanted is None else law.encoder.codecs[wanted].n_codes)),
     )  # fmt: skip
     chosen = law.ensemble.choose(u[0])
     for place in range(len(law.ensemble.members)):
@@ -90,18 +97,18 @@ def walk(
             part = _walk_rows(
                 law, place, {k: x[some] for k, x in given.items()}, {k: values[k][some] for k in law.targets},
                 {k: seen[k][some] for k in law.targets}, u[:, some],
-                None if shift is None else (shift[0][some], shift[1]),
+                None if shift is None else (shift[0][some], shift[1]), wanted,
             )  # fmt: skip
             for name in law.targets:
                 out.values[name][some] = part.values[name]
-            for field in ("log_weight", "low", "high", "scores"):
+            for field in ("log_weight", "low", "high", "scores", "law"):
                 getattr(out, field)[some] = getattr(part, field)
     return out
 
 
 def _walk_rows(
     law: Law, member: int, given: Values, values: Values, seen: dict[str, Bools], u: Floats,
-    shift: tuple[Floats, Floats] | None,
+    shift: tuple[Floats, Floats] | None, wanted: str | None,
 ) -> Steps:  # fmt: skip
     encoder, n = law.encoder, u.shape[1]
     order, network = law.ensemble.members[member].order, law.ensemble.members[member].network
@@ -110,7 +117,8 @@ def _walk_rows(
     block = network.start(n, double=True)
     for v in range(conditions.shape[1]):
         block.add(v, conditions[:, v])
-    steps = Steps({}, np.zeros(n), *(np.zeros((n, len(order))) for _ in range(3)))
+    empty = np.zeros((3, n, len(order)))
+    steps = Steps({}, np.zeros(n), empty[0], empty[1], empty[2], np.zeros((n, 0)))
     noise = np.zeros((n, len(order)))
     factor = None if shift is None else cholesky(shift[1][np.ix_(order, order)])
     for place, target in enumerate(order):
@@ -122,6 +130,8 @@ def _walk_rows(
         p = _probabilities(law, block, place, name, (limits, mask, base))
         p, share = _looking_ahead(law, name, p, {**known, **_later(law, order[place:], values, seen)}, observed, base)
         steps.log_weight[:] += share
+        if name == wanted:
+            steps = replace(steps, law=p / p.sum(axis=1, keepdims=True))
         top = np.cumsum(p, axis=1)
         top /= top[:, -1:]
         codes = _codes(codec, values[name], base)

@@ -33,7 +33,7 @@ from microplex.schema import Column
 Floats = NDArray[np.float64]
 Update = Callable[[float, float | None], None]
 COMPOSITION, GAP, GAP_LOW, GAP_HIGH = "composition", "gap", "gap.low", "gap.high"
-MIN_GROUP = 150
+MIN_GROUP, MIN_OWN = 150, 1000
 COUPLE, OTHERS, ALL = "ages of partners", "ages of other members", "ages"
 
 
@@ -372,7 +372,7 @@ def _fit_gaps(law: HouseholdLaw, scene: Scene, weights: Floats, settings: Settin
         roles = scene.roster.role[others]
         most = int(np.bincount(roles).argmax())
         rest = others[roles != most]
-        if min(len(rest), len(others) - len(rest)) >= MIN_GROUP:
+        if min(len(rest), len(others) - len(rest)) >= MIN_OWN:
             groups = {COUPLE: groups[COUPLE], ages_of(law.labels.roles[most]): others[roles == most], OTHERS: rest}
     return {name: _fit_gap(law, scene, weights, part, name, settings) for name, part in groups.items() if len(part)}
 

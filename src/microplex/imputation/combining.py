@@ -83,7 +83,7 @@ class Combined:
         >>> round(float(low), 2), round(float(high), 2)
         (0.61, 1.59)
         """
-        if not 0 < level < 1:
+        if not _is_number(level) or not 0 < level < 1:
             raise ParameterError(f"level must lie between 0 and 1, got {level!r}.")
         half = student.ppf(0.5 + level / 2, self.df) * self.se
         return self.estimate - half, self.estimate + half
@@ -130,7 +130,7 @@ def combine(estimates: ArrayLike, variances: ArrayLike, *, n_complete: float | N
     ([1.1, 2.05], [5.6, 5.0])
     """
     q, u, full = _checked(estimates, variances)
-    if n_complete is not None and not (np.isfinite(n_complete) and n_complete > 0):
+    if n_complete is not None and not (_is_number(n_complete) and np.isfinite(n_complete) and n_complete > 0):
         raise ParameterError(f"n_complete must be a positive number of degrees of freedom, got {n_complete!r}.")
     m = len(q)
     mean, within, between = q.mean(axis=0), u.mean(axis=0), q.var(axis=0, ddof=1)
@@ -156,9 +156,20 @@ def combine(estimates: ArrayLike, variances: ArrayLike, *, n_complete: float | N
     return Combined(**found, m=m, covariance=covariance)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _array(values: ArrayLike, name: str) -> Floats:
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be numbers, as many from each completed file, got {values!r:.80}.") from error
+
+
 def _checked(estimates: ArrayLike, variances: ArrayLike) -> tuple[Floats, Floats, Floats | None]:
     """Estimates and variances, shape ``(m, k)`` each, and covariances where given."""
-    q, u = np.asarray(estimates, float), np.asarray(variances, float)
+    q, u = _array(estimates, "estimates"), _array(variances, "variances")
     if q.ndim not in (1, 2) or len(q) < 2:
         raise DataError(f"estimates must have shape (m,) or (m, k) with m of at least 2, got shape {q.shape}.")
     full = None

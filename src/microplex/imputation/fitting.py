@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +14,20 @@ from microplex._random import generator, row_keys
 from microplex.encoding import Encoder, Values
 from microplex.encoding.completing import Applies, Sweeps, complete_rows
 from microplex.encoding.numbers import NumberCodec
+from microplex.encoding.shares import ShareCodec
 from microplex.flow.cells import Array, Codes
 from microplex.flow.data import Data, TrainOptions, default_options
 from microplex.flow.ensemble import Member, Order
+from microplex.flow.network import Network
 from microplex.flow.polish import match_marginals
 from microplex.flow.spec import Spec
-from microplex.flow.tilt import Scores, match_associations
+from microplex.flow.tilt import Exact, Scores, match_associations
 
 Bools = NDArray[np.bool_]
 FIT_STREAM, ROUND_STREAM = 21, 22
 SMALL, ROUNDS = 8_000, 2
 REACH, ATOM_SHARE = 4.0, 0.05
+QUANTILES = (np.arange(32) + 0.5) / 32
 
 
 @dataclass(frozen=True)
@@ -151,16 +155,27 @@ def _matched(training: Training, member: Member, data: Data, seed: int, place: i
     """The member with associations matched: on what is observed, then on rows that it completed itself."""
     encoder, n = training.encoder, len(training.weights)
     start, order, c = member.network, member.order, encoder.n_conditions
-    columns = [*range(c), *(c + t for t in order)]
+    names, columns = list(encoder.codecs), [*range(c), *(c + t for t in order)]
     assert data.observed is not None
     known = np.hstack([data.codes[:, :c] < _sizes(encoder)[:c], data.observed])
     codes = np.where(known, data.codes, -1)
-    scores = [score for score in _scores(encoder, codes, training.weights)]
+    scales = _scales(encoder, codes, training.weights)
+    scores = [scale.scores for scale in scales]
     arranged = [scores[v] for v in columns]
-    allowed = {i: data.allowed[t] for i, t in enumerate(order) if t in data.allowed} if data.allowed else None
-    network = match_associations(
-        start, arranged, codes[:, columns], data.weights, data.observed[:, list(order)], allowed
-    )
+
+    def match(codes: Codes, values: Values, given: Data) -> Network:
+        assert given.observed is not None
+        found = given.allowed or {}
+        allowed = {i: found[t] for i, t in enumerate(order) if t in found} or None
+        exact = [
+            scale.exact(codes[:, v], values[name]) for v, (name, scale) in enumerate(zip(names, scales, strict=True))
+        ]
+        return match_associations(
+            start, arranged, codes[:, columns], data.weights, given.observed[:, list(order)], allowed,
+            [exact[v] for v in columns],
+        )  # fmt: skip
+
+    network = match(codes, training.values, data)
     keys = row_keys(np.arange(n))
     for turn in range(ROUNDS if training.gaps.any() else 0):
         stream = ROUND_STREAM + 100 * place + turn
@@ -171,10 +186,7 @@ def _matched(training: Training, member: Member, data: Data, seed: int, place: i
         whole = coded(replace(training, values=training.values | drawn, gaps=np.zeros_like(training.gaps)))
         assert whole.observed is not None
         filled = np.where(np.hstack([known[:, :c], whole.observed]), whole.codes, -1)
-        allowed = {i: whole.allowed[t] for i, t in enumerate(order) if t in whole.allowed} if whole.allowed else None
-        network = match_associations(
-            start, arranged, filled[:, columns], data.weights, whole.observed[:, list(order)], allowed
-        )
+        network = match(filled, training.values | drawn, whole)
     return Member(order, network)
 
 
@@ -182,7 +194,29 @@ def _sizes(encoder: Encoder) -> NDArray[np.int_]:
     return np.array([codec.n_codes for codec in encoder.codecs.values()])
 
 
-def _scores(encoder: Encoder, codes: Codes, weights: Array) -> Sequence[Scores]:
+@dataclass(frozen=True)
+class _Scale:
+    """Scores of one column by code, and what those of a value need; a spread of zero for columns without values."""
+
+    scores: Scores
+    middle: float = 0.0
+    spread: float = 0.0
+    mean: float = 0.0
+    square: float = 0.0
+
+    def exact(self, codes: Codes, x: NDArray[Any]) -> Exact:
+        """Scores of the values themselves; of their codes where these are levels or point masses."""
+        at = np.maximum(codes, 0)
+        features, outcomes = self.scores.features[at], self.scores.outcomes[at]
+        if self.spread:
+            z = np.clip((x - self.middle) / self.spread, -REACH, REACH)
+            own = ~np.isnan(z)
+            features[own, 0] = z[own] - self.mean
+            outcomes[own] = np.column_stack([z, z**2 - self.square])[own]
+        return Exact(features, outcomes)
+
+
+def _scales(encoder: Encoder, codes: Codes, weights: Array) -> list[_Scale]:
     """Features and outcomes of every column: standardised values, or indicators of levels."""
     out = []
     for i, codec in enumerate(encoder.codecs.values()):
@@ -191,19 +225,32 @@ def _scores(encoder: Encoder, codes: Codes, weights: Array) -> Sequence[Scores]:
         share = share / share.sum()
         if not isinstance(codec, NumberCodec):
             levels = np.eye(codec.n_codes)[:, 1:]
-            out.append(Scores(levels - share[1:], levels))
+            out.append(_Scale(Scores(levels - share[1:], levels)))
             continue
-        z = np.zeros(codec.n_codes)
         k = codec.cells.n_codes
         value, p = codec.representatives(), share[:k] / share[:k].sum()
-        spread = np.sqrt(p @ (value - p @ value) ** 2)
-        z[:k] = np.clip((value - p @ value) / max(spread, 1e-300), -REACH, REACH)
+        middle = float(p @ value)
+        spread = float(max(np.sqrt(p @ (value - middle) ** 2), 1e-300))
+        z, square = np.zeros(codec.n_codes), np.zeros(codec.n_codes)
+        within = np.clip((_drawn(codec) - middle) / spread, -REACH, REACH)
+        z[:k], square[:k] = within.mean(axis=1), (within**2).mean(axis=1)
         rank = np.zeros(codec.n_codes)
         rank[:k] = ndtri(np.clip(np.cumsum(p) - 0.5 * p, 1e-6, 1 - 1e-6))
         flags = np.eye(codec.n_codes)[:, (share > ATOM_SHARE) & _points(codec)]
         features = np.column_stack([z, rank - z, flags])
-        out.append(Scores(features - share @ features, np.column_stack([z, z**2 - share @ z**2])))
+        scores = Scores(features - share @ features, np.column_stack([z, square - share @ square]))
+        in_values = not isinstance(codec, ShareCodec)
+        out.append(_Scale(scores, middle, spread * in_values, float(share @ z), float(share @ square)))
     return out
+
+
+def _drawn(codec: NumberCodec) -> Array:
+    """What each code would be decoded to, by quantile, shape ``(cells.n_codes, 32)``."""
+    k = codec.cells.n_codes
+    if isinstance(codec, ShareCodec):
+        return codec.representatives()[:, None]
+    codes = np.repeat(np.arange(k, dtype=np.int32), len(QUANTILES))
+    return codec.decode(codes, np.tile(QUANTILES, k), None).reshape(k, -1)
 
 
 def _points(codec: NumberCodec) -> Bools:

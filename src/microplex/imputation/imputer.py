@@ -182,6 +182,7 @@ class Imputer(BaseEstimator):
         True
         """
         self._check_fitted()
+        self._check_parameters()
         seed = check_seed(seed)
         if data is None:
             data = getattr(self, "_data", None)

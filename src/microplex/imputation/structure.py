@@ -59,7 +59,7 @@ class Rules:
                     check_columns(names, list(part.columns), f"structural condition '{rule}':")
                     if name in part.columns:
                         raise ParameterError(f"the structural condition '{rule}' of {name!r} names the column itself.")
-            elif isinstance(rule, Sequence) and rule and all(isinstance(v, (int, float)) for v in rule):
+            elif isinstance(rule, Sequence) and rule and all(_is_code(v) for v in rule):
                 codes[name] = tuple(float(v) for v in rule)
             else:
                 raise ParameterError(
@@ -72,6 +72,10 @@ class Rules:
         if name not in self.texts:
             return ()
         return tuple(dict.fromkeys(c for part in parse([self.texts[name]]) for c in part.columns))
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 class Judge:

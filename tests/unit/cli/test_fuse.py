@@ -90,6 +90,16 @@ def test_a_harmonisation_may_stand_in_the_plan_or_in_a_file_of_its_own(folder):
         ({"n": 5, "sources": {"cps": {"weight": "w"}}}, "source 'cps' needs a file"),
         ({"n": 5, "sources": {"cps": {"file": "cps.parquet", "wt": "w"}}}, "has no field 'wt'"),
         ({"n": 5, "association": ["wages"]}, "a list of [x, y, value]"),
+        ({"n": 5, "association": [[["wages"], "rent", 0.2]]}, "a list of [x, y, value]"),
+        ({"n": 5, "authority": ["cps"]}, "authority must be names and texts"),
+        ({"n": 5, "kinds": ["age"]}, "kinds must be names and texts"),
+        ({"n": 5, "tables": ["homes.parquet"]}, "tables must be names and texts"),
+        ({"n": 5, "holdouts": {"cps": 3}}, "holdouts must be names and texts"),
+        ({"n": 5, "targets": [3]}, "targets must be a list of texts"),
+        ({"n": 5, "constraints": "wages >= 0"}, "constraints must be a list of texts"),
+        ({"n": 5, "sources": {"cps": {"file": "cps.parquet", "weight": 3}, "acs": "acs.parquet"}}, "must be text"),
+        ({"n": "five"}, "n must be a whole number"),
+        ({"n": 5, "epochs": "x"}, "epochs must be a whole number"),
         ({"n": 5, "targets": ["rents"]}, "'rents' is in no source. Did you mean 'rent'?"),
     ],
 )
@@ -106,3 +116,31 @@ def test_what_is_there_already_is_not_replaced_unless_it_is_a_fusion(folder):
     result = run(folder, PLAN | {"n": 5})
     assert result.exit_code != 0
     assert "is not a saved fusion" in " ".join(result.stderr.split())
+
+
+def test_a_key_named_twice_is_refused(folder):
+    (folder / "fusion.yaml").write_text("sources: {cps: cps.parquet, cps: acs.parquet}\nn: 5\n")
+    result = CliRunner().invoke(app, ["fuse", str(folder / "fusion.yaml"), "--out", str(folder / "out")])
+    assert result.exit_code == 1
+    assert "names the key 'cps' twice" in " ".join(result.stderr.split())
+
+
+def test_the_model_and_the_tables_have_folders_of_their_own(folder):
+    result = run(folder, PLAN | {"n": 5}, "--save", str(folder / "out"))
+    assert result.exit_code != 0
+    assert "a folder of its own" in " ".join(result.stderr.split())
+    assert not (folder / "out").exists()
+
+
+def test_a_harmonised_recipient_is_written_in_the_names_of_the_variables(folder):
+    """Read once: the factor is not applied again when the file is completed."""
+    harmonisation = {
+        "variables": {
+            "age": {"cps": "age", "acs": "age"}, "wages": {"cps": {"column": "wages", "factor": 2}},
+            "rent": {"acs": "rent"},
+        }
+    }  # fmt: skip
+    plan = PLAN | {"sources": {"cps": "cps.parquet", "acs": "acs.parquet"}, "harmonisation": harmonisation}
+    assert run(folder, plan | {"recipient": {"file": "cps.parquet", "source": "cps"}}).exit_code == 0
+    fused = pd.read_parquet(folder / "out" / "fused.parquet")
+    assert (fused["wages"] == 2 * pd.read_parquet(folder / "cps.parquet")["wages"]).all()

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +56,9 @@ def test_codes_are_read_from_the_structural_option(table):
         (["--format", "xlsx"], "parquet or csv"),
         (["--targets", "wagee"], "Did you mean 'wage'"),
         (["--proper", "jackknife"], "must be one of"),
+        (["--structural", "wage: age < 15", "--structural", "wage: -1"], "has two rules"),
+        (["--save", "out"], "name another"),
+        (["--save", "table.csv"], "not a saved model"),
         (["--m", "0"], "greater than or equal to 1"),
     ],
 )
@@ -70,3 +75,18 @@ def test_a_folder_with_other_things_is_left_alone(table, tmp_path):
     assert result.exit_code == 1
     assert "thesis.txt" in result.output
     assert run("table.csv", "--out", "missing/out").exit_code == 1
+
+
+def test_files_of_an_earlier_run_do_not_stay(table, tmp_path):
+    common = ("table.csv", "--out", "out", "--id-col", "id", "--structural", "wage: age < 15", "--epochs", "1")
+    assert run(*common, "--m", "2", "--format", "csv").exit_code == 0
+    assert run(*common, "--m", "1").exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["imputed_1.parquet", "masks.parquet"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_fit(table, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode != os.W_OK)
+    result = run("table.csv", "--out", "out")
+    assert result.exit_code == 1
+    assert "cannot be written to" in result.output

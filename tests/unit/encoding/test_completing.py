@@ -73,3 +73,39 @@ def test_effective_share_is_one_where_nothing_is_observed_later(small):
     missing = np.tile([False, True, True], (4, 1))
     _, share = complete_rows(encoder, member, values, missing, row_keys(np.arange(4)), 1, 1)
     assert share.tolist() == [1.0] * 4
+
+
+@pytest.fixture(scope="module")
+def bounded():
+    """Two whole numbers in wide bins, the first at most the second."""
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 300, 400)
+    whole = pd.DataFrame({"a": a, "b": a + rng.integers(0, 200, 400)}).astype(float)
+    holed = whole.copy()
+    holed.loc[1:60, "a"] = np.nan
+    holed.loc[61:130, "b"] = np.nan
+    imputer = Imputer(m=1, constraints=["a <= b"], epochs=3).fit(holed)
+    return imputer.model_.encoder, imputer.model_.members[0]
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("a", [87.0, 260.0])
+@pytest.mark.parametrize("effort", [Sweeps(60, 1), Sweeps(8, 8)])
+def test_draws_beyond_a_later_value_follow_the_listed_law_within_bins_too(bounded, a, effort):
+    encoder, member = bounded
+    assert encoder.targets == ("b", "a")
+    every = {"b": np.arange(a, 600.0)}
+    n = len(every["b"])
+    every["a"] = np.full(n, a)
+    data, possible = encoder.data(every, np.ones(n), n)
+    log_p = member.log_prob(data) + encoder.log_density(every, n).sum(axis=1)
+    p = np.where(possible.all(axis=1), np.exp(log_p - log_p.max()), 0.0)
+    missing = np.tile([True, False], (N, 1))
+    values = {"a": np.full(N, a), "b": np.full(N, np.nan)}
+    drawn, _ = complete_rows(encoder, member, values, missing, row_keys(np.arange(N)), 3, 1, effort)
+    assert drawn["b"].min() >= a
+    edges = np.append(np.arange(a, a + 120, 4), 600.0)
+    seen, wanted = np.histogram(drawn["b"], edges)[0], np.histogram(every["b"], edges, weights=p / p.sum())[0] * N
+    many = wanted >= 5
+    seen, wanted = np.append(seen[many], seen[~many].sum()), np.append(wanted[many], wanted[~many].sum() + 1e-9)
+    assert chisquare(seen, wanted * seen.sum() / wanted.sum()).pvalue > 1e-4

@@ -1,4 +1,4 @@
-"""Bounds against a linear programme and against every pairing; coupling against its promises."""
+"""Bounds against a linear programme and against every pairing."""
 
 from itertools import permutations
 
@@ -7,14 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
-from scipy.stats import kstest, norm
+from scipy.stats import norm
 
-from microplex._random import row_keys
-from microplex.errors import DataError, ParameterError
-from microplex.fusion import correlation_bounds, couple, frechet_bounds, gaussian_correlation_bounds
+from microplex.errors import DataError
+from microplex.fusion import correlation_bounds, frechet_bounds, gaussian_correlation_bounds
 from microplex.survey import correlation
-
-KEYS = row_keys(np.arange(20_000))
 
 
 def slow_frechet(table_xz, table_yz, shares):
@@ -212,79 +209,3 @@ def test_a_constant_has_no_correlation():
 def test_bad_draws_are_refused(x, message):
     with pytest.raises(DataError, match=message):
         correlation_bounds(x, np.ones((3, 2)))
-
-
-# ------------------------------------------------------------------ association
-
-
-@pytest.fixture(scope="module")
-def u_x():
-    return np.random.default_rng(0).permutation((np.arange(len(KEYS)) + 0.5) / len(KEYS))
-
-
-@pytest.mark.parametrize("association", [-1, -0.7, 0, 0.3, 0.95, 1])
-def test_coupled_uniforms_are_uniform_and_associated_as_asked(u_x, association):
-    u_y = couple(u_x, association, KEYS, seed=4)
-    assert kstest(u_y, "uniform").pvalue > 1e-4
-    scores = correlation(norm.ppf(u_x), norm.ppf(u_y))
-    assert scores == pytest.approx(association, abs=4 * (1 - association**2) / np.sqrt(len(KEYS)) + 1e-9)
-
-
-def test_the_ends_are_exact():
-    u = np.array([0.25, 2**-53, 1 - 2**-53])
-    keys = KEYS[:3]
-    assert couple(u, 1, keys).tolist() == u.tolist()
-    assert couple(u, -1.0, keys).tolist() == (1 - u).tolist()
-    for end in (2**-53, 1 - 2**-53):
-        inside = couple(np.full(len(KEYS), end), 0.7, KEYS)
-        assert ((inside > 0) & (inside < 1)).all()
-
-
-def test_a_row_depends_on_its_own_key_alone(u_x):
-    whole = couple(u_x, 0.4, KEYS, seed=1)
-    turned = np.arange(len(KEYS))[::-1][:100]
-    assert (couple(u_x[turned], 0.4, KEYS[turned], seed=1) == whole[turned]).all()
-    assert (couple(u_x, 0.4, KEYS, seed=2) != whole).any()
-
-
-def test_several_targets_have_noise_of_their_own(u_x):
-    both = couple(np.stack([u_x, u_x]), 0.0, KEYS)
-    assert both.shape == (2, len(KEYS))
-    assert abs(correlation(*both)) < 4 / np.sqrt(len(KEYS))
-
-
-def test_coupling_moves_cells_from_bound_to_bound_and_keeps_both_laws(u_x):
-    """X and Y by inversion of their laws given a common variable: both laws stay, the cells reach the bounds."""
-    z = np.arange(len(KEYS)) % 2
-    p_x, p_y = np.where(z, 0.7, 0.2), np.where(z, 0.4, 0.6)
-    x = u_x > 1 - p_x
-    bounds = frechet_bounds([[0.8, 0.2], [0.3, 0.7]], [[0.4, 0.6], [0.6, 0.4]], [1, 1])
-    seen = []
-    for association in (-1, -0.5, 0, 0.5, 1):
-        y = couple(u_x, association, KEYS) > 1 - p_y
-        assert np.bincount(z, weights=y) / 10_000 == pytest.approx([0.6, 0.4], abs=0.025)
-        seen.append(float((x & y).mean()))
-    assert seen == sorted(seen)
-    assert seen[0] == pytest.approx(bounds.lower[1, 1], abs=0.01)
-    assert seen[2] == pytest.approx(bounds.independent[1, 1], abs=0.02)
-    assert seen[4] == pytest.approx(bounds.upper[1, 1], abs=0.01)
-
-
-@pytest.mark.parametrize("association", [1.01, -2, float("nan"), True, "high", None])
-def test_an_association_beyond_one_is_refused(association):
-    with pytest.raises(ParameterError, match="association must be"):
-        couple([0.5], association, KEYS[:1])
-
-
-@pytest.mark.parametrize(
-    ("u", "message"),
-    [
-        ([0.5, 1.0], "row 1 has 1.0"),
-        ([0.0, 0.5], "row 0 has 0.0"),
-        ([0.5, np.nan], "row 1 has nan"),
-        ([0.5], r"a key for each of n rows; got \(1,\)"),
-    ],
-)
-def test_bad_uniforms_are_refused(u, message):
-    with pytest.raises(DataError, match=message):
-        couple(u, 0.5, KEYS[:2])

@@ -128,6 +128,8 @@ def test_bounds_are_for_what_the_sources_leave_open(fusion):
         fusion.bounds(CPS, "wages", "bonus")
     with pytest.raises(ParameterError, match="two numbers or two categories"):
         fusion.bounds(CPS, "wages", "home")
+    with pytest.raises(DataError, match="weight column 'name' must hold numbers"):
+        fusion.bounds(CPS.assign(name="Ann"), "wages", "rent", weight_col="name", n_draws=2)
 
 
 def test_a_saved_model_is_the_same_model(fusion, tmp_path):
@@ -212,7 +214,18 @@ def test_missing_values_that_are_outcomes_are_kept_and_learnt():
         ({"cps": CPS, "acs": ACS[["rent"]]}, {}, DataError, "no variable in common. Fusion would then pair their rows"),
         (SOURCES, {"target_vars": ["rents"]}, DataError, "'rents' is in no source. Did you mean 'rent'?"),
         (SOURCES, {"condition_vars": ["age", "wages"]}, DataError, "common variable 'wages' is not in source 'acs'"),
-        (SOURCES, {"condition_vars": "age"}, ParameterError, "must be a list of names"),
+        (SOURCES, {"condition_vars": "age"}, ParameterError, "condition_vars must be a list"),
+        (SOURCES, {"constraints": "bonus <= wages"}, ParameterError, "Write ['bonus <= wages']"),
+        (SOURCES, {"target_vars": [3]}, ParameterError, "target_vars must hold names of variables; got 3"),
+        (SOURCES, {"accepted": "age"}, ParameterError, "accepted must be a list"),
+        (SOURCES, {"authority": ["rent"]}, ParameterError, "authority must map variables"),
+        (SOURCES, {"authority": {"rent": "asc"}}, ParameterError, "which is no source. Did you mean 'acs'"),
+        (SOURCES, {"kinds": {"rant": "count"}}, ColumnNotFoundError, "Did you mean 'rent'"),
+        (SOURCES, {"epochs": 0}, ParameterError, "epochs must be a whole number of at least 1; got 0"),
+        (SOURCES, {"epochs": "3"}, ParameterError, "epochs must be a whole number"),
+        ({"cps": CPS.rename(columns={"wages": "__source__"}), "acs": ACS}, {}, DataError, "stands for the source"),
+        ({"cps": CPS, "acs": ACS.head(1)}, {}, DataError, "source 'acs' needs at least 50 rows of positive weight"),
+        ({"cps": CPS.set_axis(["age", "wages", "wages"], axis=1), "acs": ACS}, {}, DataError, "occurs 2 times"),
         (SOURCES, {"condition_vars": ["age"], "target_vars": ["age"]}, ParameterError, "named twice"),
         (SOURCES, {"authority": {"rent": "cps"}}, DataError, "does not observe it"),
         (SOURCES, {"condition_vars": ["age"], "authority": {"age": "cps"}}, ParameterError, "cannot have an authority"),
@@ -224,8 +237,13 @@ def test_missing_values_that_are_outcomes_are_kept_and_learnt():
 )
 def test_sources_that_cannot_be_fused_are_refused(sources, options, error, text):
     with pytest.raises(error) as caught:
-        MultiSourceFusion(**options, **QUICK).fit(sources)
+        MultiSourceFusion(**(QUICK | options)).fit(sources)
     assert text in str(caught.value)
+
+
+def test_weights_are_named_by_a_name_or_by_source():
+    with pytest.raises(ParameterError, match="weight_col must be a name"):
+        MultiSourceFusion(**QUICK).fit(SOURCES, ["w"])
 
 
 def test_disagreeing_codings_show_both_sides():
@@ -267,9 +285,34 @@ def test_recipients_that_cannot_be_completed_are_refused(fusion, recipient, opti
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize("association", [None, -0.7])
+def test_rows_in_chunks_are_the_rows_at_once(fusion, association):
+    asked = CPS.head(20).astype(float)
+    asked.loc[::3, "wages"] = np.nan
+    asked.loc[1::4, "age"] = np.nan
+    whole = fusion.complete(asked, seed=5, association=association)
+    parts = [
+        fusion.complete_with_provenance(asked[i : i + 7], seed=5, association=association, first_row=i).frame
+        for i in range(0, 20, 7)
+    ]
+    pd.testing.assert_frame_equal(pd.concat(parts), whole)
+
+
+def test_a_recipient_without_rows_is_refused(fusion):
+    with pytest.raises(DataError, match="no rows"):
+        fusion.complete(CPS.head(0))
+
+
 def test_numbers_of_rows_and_models_are_checked(fusion):
-    with pytest.raises(ParameterError, match="n must be a positive whole number"):
+    with pytest.raises(ParameterError, match="n must be a whole number of at least 1"):
         fusion.generate(0)
+    for first in (-1, "a"):
+        with pytest.raises(ParameterError, match="first_row must be a whole number"):
+            fusion.generate(2, first_row=first)
+        with pytest.raises(ParameterError, match="first_row must be a whole number"):
+            fusion.complete_with_provenance(CPS.head(2), first_row=first)
+    with pytest.raises(ParameterError, match="n_draws must be a whole number of at least 1"):
+        fusion.bounds(CPS, "wages", "rent", n_draws=0)
     with pytest.raises(NotFittedError):
         MultiSourceFusion().generate(1)
 
@@ -298,8 +341,42 @@ def test_a_total_without_its_parts_is_refused():
     assert drawn.provenance.summary().share("total", "derived") == 1.0
 
 
+def test_a_block_of_which_everything_is_calculated():
+    aux = people(9, 300)[["age", "wages", "rent"]].assign(paid=lambda f: f["wages"] + f["rent"])
+    made = MultiSourceFusion(target_vars=["wages", "rent", "paid"], constraints=["paid == wages + rent"], **QUICK)
+    made.fit({"cps": CPS, "acs": ACS, "aux": aux})
+    drawn = made.generate(50, seed=1)
+    assert (drawn["paid"] == drawn["wages"] + drawn["rent"]).all()
+    assert made.complete(ACS[["age", "rent"]].head(9), seed=1)["paid"].notna().all()
+    assert np.isfinite(made.log_prob(drawn)).all()
+
+
 def test_few_rows_that_observe_blocks_together_are_warned_about():
     with pytest.warns(UserWarning, match="only 60 rows observe"):
         MultiSourceFusion(target_vars=["wages", "rent"], **QUICK).fit(
             SOURCES | {"aux": people(9, 60)[["age", "wages", "rent"]]}
         )
+
+
+def test_bounds_of_categories_rest_on_laws_not_on_counts_of_draws():
+    """First in its block a category's law is exact: no number of draws changes the bounds."""
+    a = people(0).assign(works=lambda f: np.where(f["wages"] > 0, "yes", "no"))[["age", "works", "wages"]]
+    made = MultiSourceFusion(["age"], ["works", "home", "wages", "rent"], **QUICK).fit({"cps": a, "acs": ACS})
+    asked = pd.DataFrame({"age": people(4)["age"].head(60)})
+    few, many = (made.bounds(asked, "works", "home", n_draws=k, seed=k) for k in (1, 40))
+    assert np.array_equal(few.lower, many.lower)
+    assert np.array_equal(few.upper, many.upper)
+    drawn = made.complete(pd.concat([asked] * 200, ignore_index=True), seed=1)
+    both = pd.crosstab(drawn["works"], drawn["home"], normalize=True).to_numpy()
+    assert few.independent == pytest.approx(both, abs=0.02)
+
+
+def test_bounds_of_a_category_drawn_after_others_hardly_depend_on_the_number_of_draws(fusion):
+    b = people(2).assign(works=lambda f: np.where(f["wages"] > 0, "yes", "no"))[["age", "wages", "works"]]
+    made = MultiSourceFusion(["age"], ["wages", "works", "rent", "home"], epochs=8, n_orders=0)
+    made.fit({"cps": b, "acs": ACS})
+    asked = pd.DataFrame({"age": people(4)["age"].head(60)})
+    found = made.bounds(asked, "works", "home", seed=1)
+    more = made.bounds(asked, "works", "home", n_draws=1_000, seed=2)
+    assert found.lower == pytest.approx(more.lower, abs=0.006)
+    assert found.upper == pytest.approx(more.upper, abs=0.006)

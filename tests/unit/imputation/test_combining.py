@@ -57,6 +57,8 @@ def test_the_table_shows_a_line_an_estimate():
         ([1.0], [0.1], "at least 2"),
         ([[1.0, 2.0], [1.0, 2.0]], [0.1, 0.2], "shape of the estimates"),
         ([1.0, np.nan], [0.1, 0.1], "estimates must be finite; completed file 1"),
+        ([[1.0, 2.0], [1.0]], [[0.1, 0.2], [0.1]], "as many from each"),
+        (["a", "b"], [0.1, 0.1], "estimates must be numbers"),
         ([1.0, 1.0], [0.1, -0.1], "variances must be finite and not negative; completed file 1"),
     ],
 )
@@ -70,3 +72,7 @@ def test_bad_settings_are_named():
         combine([1.0, 1.0], [1.0, 1.0], n_complete=0)
     with pytest.raises(ParameterError, match="level"):
         combine([1.0, 1.0], [1.0, 1.0]).interval(95)
+    with pytest.raises(ParameterError, match="level"):
+        combine([1.0, 1.0], [1.0, 1.0]).interval("95%")
+    with pytest.raises(ParameterError, match="n_complete"):
+        combine([1.0, 1.0], [1.0, 1.0], n_complete="all")
