@@ -266,10 +266,12 @@ def test_the_demo_ends_in_normalised_tables_of_households_weighted_to_the_totals
     made, totals = Population.load(out / "households"), pd.read_csv(out / "targets.csv")
     assert {path.name for path in (out / "households").iterdir()} == {
         "households.parquet",
+        "tax_units.parquet",
         "persons.parquet",
         "manifest.json",
     }
     assert made.size("household") == 200
+    assert made.size("tax_unit") >= 200
     homes, weights = made.households, made.weights()
     total = totals.set_index("name")["total"]
     assert weights[homes["tenure"] == "rented"].sum() == pytest.approx(total["households | tenure=rented"], rel=1e-9)
