@@ -95,11 +95,13 @@ class HierarchicalSynthesizer(BaseEstimator):
 
     Notes
     -----
-    Ages stay within those seen for the role. Compositions are drawn systematically: those of n households have nearly
-    the shares that the law gives them. A condition that counts members by role is met exactly. So is one that sums
-    their amounts: each member is drawn given what is left of it, then amounts are moved in proportion until they add
-    up, whole numbers by largest remainders; `log_prob` is that of the members before they are moved. Where weights
-    are written, the households of one call weigh the training total together: chunks must be scaled.
+    Ages stay within those seen for the role; where 1,000 members stood in a place (first or later of the role, with so
+    many to follow), within the ages and gaps seen there, and `log_prob` is ``-inf`` beyond. Compositions are drawn
+    systematically: those of n households have nearly the shares that the law gives them. A condition that counts
+    members by role is met exactly. So is one that sums their amounts: each member is drawn given what is left of it,
+    then amounts are moved in proportion until they add up, whole numbers by largest remainders; `log_prob` is that of
+    the members before they are moved. Where weights are written, the households of one call weigh the training total
+    together: chunks must be scaled.
 
     Examples
     --------
