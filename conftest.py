@@ -36,9 +36,10 @@ def _fitted():
 
 @pytest.fixture(autouse=True)
 def _examples_share_one_model(request):
-    if isinstance(request.node, pytest.DoctestItem) and request.node.path.name == "synthesizer.py":
+    if isinstance(request.node, pytest.DoctestItem) and request.node.path.name in ("storage.py", "synthesizer.py"):
         frame, synth = _fitted()
         request.node.dtest.globs.update(frame=frame, synth=synth)
+        request.node.dtest.globs.setdefault("Synthesizer", type(synth))
 
 
 @functools.cache

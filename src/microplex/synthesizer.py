@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from microplex import storage
-from microplex._estimator import BaseEstimator
 from microplex._progress import progress_bar
 from microplex._validation import check_seed
 from microplex.constraints import Constraint, Plan
@@ -20,6 +17,7 @@ from microplex.encoding import (
     Encoder,
     FitReport,
     Values,
+    arrays_under,
     fit_model,
     intake,
     pack,
@@ -28,14 +26,15 @@ from microplex.encoding import (
     unpack,
     writing,
 )
-from microplex.errors import ModelFormatError, ParameterError
+from microplex.errors import ParameterError
 from microplex.frames import Frame, assign, build_frame, check_frame, frame_kind, n_rows
 from microplex.schema import Schema
+from microplex.storage import SavedEstimator
 
 TARGET_STREAM, CONDITION_STREAM = 1, 2
 
 
-class Synthesizer(BaseEstimator):
+class Synthesizer(SavedEstimator):
     """Learn the law of target variables given condition variables, and generate from it.
 
     A triangular (Knothe-Rosenblatt) flow: each target in turn follows a distribution function given the
@@ -86,6 +85,8 @@ class Synthesizer(BaseEstimator):
     >>> synth.generate(frame[["age"]].head(3), seed=1).columns.tolist()
     ['age', 'wage', 'owner']
     """
+
+    _kind = "Synthesizer"
 
     def __init__(
         self,
@@ -379,57 +380,6 @@ class Synthesizer(BaseEstimator):
         """
         return build_frame(dict(self._conditional(data, variable).probabilities()), data)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a directory: a readable manifest and safetensors arrays, no training row.
-
-        Parameters
-        ----------
-        path
-            Directory to create, or a saved model to replace.
-
-        Raises
-        ------
-        ModelFormatError, OSError
-            If it cannot be written; nothing half-written is left.
-
-        Examples
-        --------
-        >>> synth.save("model")
-        >>> import os
-        >>> sorted(os.listdir("model"))
-        ['arrays.safetensors', 'manifest.json']
-        """
-        self._check_fitted()
-        content, arrays = self._pack()
-        storage.save_model(path, "Synthesizer", content, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model that :meth:`save` wrote; no machine-learning framework is imported.
-
-        Parameters
-        ----------
-        path
-            Model directory.
-
-        Returns
-        -------
-        Synthesizer
-            Fitted.
-
-        Raises
-        ------
-        FileNotFoundError, ModelFormatError
-            If there is no readable model.
-
-        Examples
-        --------
-        >>> synth.save("model")
-        >>> Synthesizer.load("model").generate(frame[["age"]], seed=1).equals(synth.generate(frame[["age"]], seed=1))
-        True
-        """
-        return cls._unpack(*storage.load_model(path, "Synthesizer"))
-
     def _fit_condition_law(self, data: Frame, weight_col: str | None, schema: Schema) -> Synthesizer | None:
         if not self.fit_conditions or not self.condition_vars:
             return None
@@ -461,8 +411,7 @@ class Synthesizer(BaseEstimator):
 
     def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         content, arrays = pack(self.encoder_, self.ensemble_)
-        lists = {"target_vars": list(self.target_vars), "condition_vars": list(self.condition_vars)}
-        content["parameters"] = {**self.get_params(deep=False), **lists, "constraints": None, "schema": None}
+        content["parameters"] = self._parameters("constraints", "schema")
         content["report"] = asdict(self.report_)
         content["frame_kind"] = self.frame_kind_
         if self.condition_law_ is not None:
@@ -471,20 +420,14 @@ class Synthesizer(BaseEstimator):
         return content, arrays
 
     @classmethod
-    def _unpack(cls, content: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        try:
-            self = cls(**content["parameters"])
-            inner, prefix = content.get("condition_law"), "condition_law."
-            own = {name: a for name, a in arrays.items() if not name.startswith(prefix)}
-            self.encoder_, self.ensemble_ = unpack(content, own)
-            report = {k: v for k, v in content["report"].items() if k not in ("orders", "constraints")}
-            orders = tuple(tuple(order) for order in content["report"]["orders"])
-            self.report_ = FitReport(**report, orders=orders, constraints=tuple(content["report"]["constraints"]))
-            self.frame_kind_ = content["frame_kind"]
-            rest = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-            self.condition_law_ = None if inner is None else Synthesizer._unpack(inner, rest)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ModelFormatError(f"the saved model is damaged: {error!r}.") from error
+    def _unpack(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        self = cls(**content["parameters"])
+        self.encoder_, self.ensemble_ = unpack(content, arrays)
+        self.report_ = FitReport.from_dict(content["report"])
+        self.frame_kind_ = content["frame_kind"]
+        inner = content.get("condition_law")
+        rest = arrays_under(arrays, "condition_law.")
+        self.condition_law_ = None if inner is None else Synthesizer._unpack(inner, rest)
         self.schema_ = self.encoder_.schema
         self.constraints = self.encoder_.plan.constraints or None
         return self

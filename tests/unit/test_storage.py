@@ -9,8 +9,8 @@ import pytest
 from safetensors import SafetensorError
 
 from microplex import storage
-from microplex.errors import ModelFormatError
-from microplex.storage import load_model, save_model
+from microplex.errors import ModelFormatError, NotFittedError
+from microplex.storage import SavedEstimator, load_model, refusing_damage, save_model
 
 ARRAYS = {
     "x": np.arange(6.0).reshape(2, 3),
@@ -158,3 +158,54 @@ def test_damaged_and_newer_models_say_so(path, case):
 def test_no_model_at_all(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no saved model at"):
         load_model(tmp_path / "none", "Example")
+
+
+class Shifted(SavedEstimator):
+    _kind = "Shifted"
+
+    def __init__(self, names=(), shifts=None, seed=0, apart=None):
+        self.names, self.shifts, self.seed, self.apart = names, shifts, seed, apart
+
+    def fit(self):
+        self.sum_ = np.array([float(self.seed)])
+        return self
+
+    def _pack(self):
+        return {"parameters": self._parameters("apart")}, {"sum": self.sum_}
+
+    @classmethod
+    def _unpack(cls, content, arrays):
+        self = cls(**content["parameters"])
+        self.sum_ = arrays["sum"]
+        return self
+
+
+def test_parameters_are_saved_as_plain_values_without_those_kept_apart(tmp_path):
+    given = Shifted(("a", "b"), {"a": np.array([1.5, 2.0]), "b": np.float64(0.5)}, np.int64(3), apart=object())
+    given.fit().save(tmp_path / "m")
+    again = Shifted.load(tmp_path / "m")
+    plain = {"names": ["a", "b"], "shifts": {"a": [1.5, 2.0], "b": 0.5}, "seed": 3, "apart": None}
+    assert again.get_params() == plain
+    assert again.sum_ == [3.0]
+
+
+def test_only_a_fitted_estimator_of_the_same_kind_is_saved_and_read(tmp_path):
+    with pytest.raises(NotFittedError):
+        Shifted().save(tmp_path / "m")
+    save_model(tmp_path / "m", "Shifted", {"parameters": {}}, {})
+    with pytest.raises(ModelFormatError, match=r"the saved model is damaged: KeyError\('sum'\)"):
+        Shifted.load(tmp_path / "m")
+    save_model(tmp_path / "m", "Other", {}, {})
+    with pytest.raises(ModelFormatError, match="holds a Other, expected a Shifted"):
+        Shifted.load(tmp_path / "m")
+
+
+def test_damage_is_said_once_and_other_errors_pass():
+    with (
+        pytest.raises(ModelFormatError, match=r"^the saved law is damaged: IndexError\('no'\).$"),
+        refusing_damage("model"),
+        refusing_damage("law"),
+    ):
+        raise IndexError("no")
+    with pytest.raises(FileNotFoundError), refusing_damage("model"):
+        raise FileNotFoundError

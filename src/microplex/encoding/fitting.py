@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,16 @@ from microplex.flow.spec import Spec
 SEARCH_BELOW, SEARCHED, KEPT = 8_000, 8, 3
 HELD_OUT_SHARE, MAX_HELD_OUT = 0.025, 2_000
 STREAM = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the networks of several laws are fitted; as for `Synthesizer`."""
+
+    epochs: int | None = None
+    n_orders: int | None = None
+    min_rows: int = 3
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,12 @@ class FitReport:
     orders: tuple[tuple[str, ...], ...]
     epochs: int
     constraints: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> FitReport:
+        """Make a report from its fields, as JSON holds them."""
+        orders = tuple(tuple(order) for order in plain["orders"])
+        return cls(**{**plain, "orders": orders, "constraints": tuple(plain["constraints"])})
 
 
 def fit_model(

@@ -151,42 +151,96 @@ def keys_of(data: Frame | None, n: int, id_col: str | None, first_row: int) -> N
     return keys
 
 
-def _read(data: Frame, column: Column, role: str, strict: bool = True) -> NDArray[Any]:
-    """Values of one column in the form that its schema asks for."""
-    read = read_column(data, column.name)
-    if column.is_numeric:
-        return _numbers(read, column, role)
-    codes = LevelCodec(column).read(read)
-    unseen = np.flatnonzero(codes == -2)
-    if len(unseen) and column.unknown is not None:
-        codes[unseen] = column.levels.index(column.unknown)
-    elif len(unseen) and strict:
-        shown = ", ".join(repr(level) for level in column.levels[:8]) + (", ..." if len(column.levels) > 8 else "")
-        raise DataError(
-            f"{role} column {column.name!r} has the category {_value(read, unseen[0])!r} in row {unseen[0]}, which "
-            f"was not seen in training ({len(unseen)} such rows). Known: {shown}. Map it to one of them, or declare "
-            f"schema.replace({column.name!r}, unknown=...) before fitting."
-        )
-    return codes
+def numbers_of(read: ColumnData, column: Column, where: str, remedy: str) -> Array:
+    """Return the numbers of a column.
 
+    Parameters
+    ----------
+    read : ColumnData
+        What the table has.
+    column : Column
+        What it should be.
+    where, remedy : str
+        What to call the column, and what to do besides converting it where it holds no numbers.
 
-def _numbers(read: ColumnData, column: Column, role: str) -> Array:
+    Raises
+    ------
+    DataError
+        If it holds levels, or an infinite number.
+
+    Examples
+    --------
+    >>> column = Column("age", "count", "int")
+    >>> numbers_of(ColumnData("age", "float", np.array([31.0, np.inf])), column, "'age'", "recode it")
+    Traceback (most recent call last):
+    microplex.errors.DataError: 'age' is infinite in row 1 (1 such rows). Replace it by a number or a missing value.
+    """
     if read.values is None:
         raise DataError(
-            f"{role} column {column.name!r} should hold numbers ({column.kind}), got {read.dtype} values such as "
-            f"{read.levels[0]!r}. Convert it, or declare it categorical in the schema."
+            f"{where} should hold numbers ({column.kind}), got {read.dtype} values such as {read.levels[0]!r}. "
+            f"Convert it, or {remedy}."
         )
     infinite = np.flatnonzero(np.isinf(read.values))
     if len(infinite):
         raise DataError(
-            f"{role} column {column.name!r} is infinite in row {infinite[0]} ({len(infinite)} such rows). "
+            f"{where} is infinite in row {infinite[0]} ({len(infinite)} such rows). "
             "Replace it by a number or a missing value."
         )
     return read.values
 
 
-def _value(read: ColumnData, row: int) -> object:
-    return read.levels[read.codes[row]] if read.codes is not None else read.values[row]  # type: ignore[index]
+def codes_of(read: ColumnData, column: Column, where: str, unseen: str, remedy: str) -> NDArray[np.int32]:
+    """Return the codes of a column with levels, -1 where missing; a level never seen becomes the declared unknown one.
+
+    Parameters
+    ----------
+    read, column, where
+        As for `numbers_of`.
+    unseen, remedy : str
+        What is wrong with a level that is not known, and what to do.
+
+    Raises
+    ------
+    DataError
+        If a level is not known, and none is declared to stand for it.
+
+    Examples
+    --------
+    >>> column = Column("tenure", "categorical", "string", levels=("own", "rent"))
+    >>> read = ColumnData("tenure", "string", None, np.array([0, 1]), ("own", "lodge"))
+    >>> codes_of(read, column, "'tenure'", "is new", "Recode it.")
+    Traceback (most recent call last):
+    microplex.errors.DataError: 'tenure' has the category 'lodge' in row 1, which is new (1 such ...
+    """
+    codes = _codes(read, column)
+    new = np.flatnonzero(codes == -2)
+    if len(new):
+        value = read.values[new[0]].item() if read.codes is None else read.levels[read.codes[new[0]]]  # type: ignore[index]
+        shown = ", ".join(repr(level) for level in column.levels[:8]) + (", ..." if len(column.levels) > 8 else "")
+        raise DataError(
+            f"{where} has the category {value!r} in row {new[0]}, which {unseen} ({len(new)} such rows). "
+            f"Known: {shown}. {remedy}"
+        )
+    return codes
+
+
+def _codes(read: ColumnData, column: Column) -> NDArray[np.int32]:
+    """Codes of levels; -2 where never seen and no level stands for such."""
+    codes = LevelCodec(column).read(read)
+    if column.unknown is not None:
+        codes[codes == -2] = column.levels.index(column.unknown)
+    return codes
+
+
+def _read(data: Frame, column: Column, role: str, strict: bool = True) -> NDArray[Any]:
+    """Values of one column in the form that its schema asks for."""
+    read, where = read_column(data, column.name), f"{role} column {column.name!r}"
+    if column.is_numeric:
+        return numbers_of(read, column, where, "declare it categorical in the schema")
+    if not strict:
+        return _codes(read, column)
+    remedy = f"Map it to one of them, or declare schema.replace({column.name!r}, unknown=...) before fitting."
+    return codes_of(read, column, where, "was not seen in training", remedy)
 
 
 def _check_described(column: Column, x: Array, role: str, rows: NDArray[np.intp]) -> None:

@@ -55,12 +55,12 @@ def unpack(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tu
         if not column.is_numeric:
             codecs[column.name] = LevelCodec(column)
             continue
-        law = _law(_part(arrays, f"codec.{i}."), entry["resolution"], entry["n_groups"])
+        law = _law(arrays_under(arrays, f"codec.{i}."), entry["resolution"], entry["n_groups"])
         if "share_step" in entry:
             codecs[column.name] = ShareCodec(column, law, step=entry["share_step"])
         else:
             codecs[column.name] = NumberCodec(column, law, entry["group_by"])
-    networks = [Network.from_arrays(_part(arrays, f"network.{i}.")) for i in range(len(content["orders"]))]
+    networks = [Network.from_arrays(arrays_under(arrays, f"network.{i}.")) for i in range(len(content["orders"]))]
     members = tuple(Member(tuple(o), net) for o, net in zip(content["orders"], networks, strict=True))
     for order, net in ((m.order, m.network) for m in members):
         if not len(net.tables) - net.n_conditions == len(net.heads) == len(net.head_biases) == len(order):
@@ -68,7 +68,14 @@ def unpack(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tu
     return Encoder(schema, Plan.from_dict(content["plan"]), codecs), Ensemble(members)
 
 
-def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+def arrays_under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
+    """Return the arrays whose names begin so, under the rest of their names.
+
+    Examples
+    --------
+    >>> arrays_under({"law.0.shape": np.ones(2), "law.10.shape": np.ones(3)}, "law.0.")
+    {'shape': array([1., 1.])}
+    """
     return {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
 
 

@@ -47,7 +47,10 @@ class Data:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Numbers that govern training; see :func:`default_options`."""
+    """Numbers that govern training; see :func:`default_options`.
+
+    A single order is trained `members` times from other initial weights, and the networks are mixed.
+    """
 
     width: int
     epochs: int
@@ -59,6 +62,7 @@ class TrainOptions:
     ema: float = 0.99
     clip: float = 5.0
     warmup: float = 0.15
+    members: int = 1
 
 
 def default_options(n_rows: int) -> TrainOptions:

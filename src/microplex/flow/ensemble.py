@@ -76,7 +76,7 @@ def fit_ensemble(
     seed: int,
     report: Report,
 ) -> tuple[Ensemble, float | None]:
-    """Fit one network, or search among orders and mix the best.
+    """Fit the networks of one order, or search among orders and mix the best.
 
     Parameters
     ----------
@@ -130,14 +130,18 @@ def _fit_one(
     trainer: Trainer, data: Data, holdout: Data | None, order: Order, seed: int, report: Report
 ) -> tuple[Ensemble, float | None]:
     watched: list[float] = []
+    count = trainer.options.members
+    members: list[Member] = []
 
     def on_chunk(step: int, steps: int, network: Callable[[], Network]) -> None:
-        if holdout is not None and (step == steps or step * 8 // steps > len(watched)):
+        if holdout is not None and not members and (step == steps or step * 8 // steps > len(watched)):
             watched.append(Ensemble((Member(order, network()),)).mean_log_prob(holdout))
-        report(step / steps, watched[-1] if watched else None)
+        report((len(members) + step / steps) / count, watched[-1] if watched else None)
 
-    member = _polished(trainer.fit(data, order, seed, on_chunk), order, data)
-    return Ensemble((member,)), None if holdout is None else Ensemble((member,)).mean_log_prob(holdout)
+    for i in range(count):
+        members.append(_polished(trainer.fit(data, order, (seed + 7919 * i) % 2**31, on_chunk), order, data))
+    mixed = Ensemble(tuple(members))
+    return mixed, None if holdout is None else mixed.mean_log_prob(holdout)
 
 
 def _polished(network: Network, order: Order, data: Data) -> Member:

@@ -96,7 +96,7 @@ class Trainer:
     def _compiled(self) -> Callable[..., Any]:
         """The jitted chunk, shared by trainers of one shape: features, masks and bases are its arguments."""
         layout, width = self.layout, self.spec.width
-        options = replace(self.options, epochs=0, batch=0, learning_rate=0.0, warmup=0.0)
+        options = replace(self.options, epochs=0, batch=0, learning_rate=0.0, warmup=0.0, members=1)
         key = (
             options, layout.triangular, layout.n_conditions, tuple(layout.widths), tuple(layout.offsets.tolist()),
             layout.n_rows, tuple(layout.blocks), tuple(layout.buckets), width, self.spec.degrees.tobytes(),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from microplex._validation import check_columns
 from microplex.errors import DataError
 from microplex.frames import ColumnData, Frame, Level, column_names, read_column
-from microplex.fusion.agreement_rules import compare_levels, compare_numbers
+from microplex.fusion.agreement_rules import Support, compare_levels, compare_numbers
 from microplex.fusion.coverage import source_weights
 from microplex.survey import ess
 
@@ -29,7 +29,6 @@ FAMILIES = {
     "date": "dates",
     "datetime": "dates and times",
 }
-_MAX_SHOWN = 8
 _MAX_LISTED = 10
 
 
@@ -59,44 +58,6 @@ class Clash:
     def __str__(self) -> str:
         (first, second), (one, other) = self.sources, self.supports
         return f"{self.variable!r}: {self.problem}. {first}: {one}; {second}: {other}."
-
-
-@dataclass(frozen=True, eq=False)
-class Support:
-    """The values of a variable in one source: those of rows of positive weight.
-
-    Attributes
-    ----------
-    source, family : str
-        `family` is numbers, levels, true and false, dates, or dates and times.
-    rows : float
-        Effective number of rows with a value (Kish, 1965).
-    levels : tuple
-        Levels in use, the largest first; of numbers, the distinct ones ascending.
-    shares : ndarray of float64
-        Weighted share of each among the rows with a value.
-    order : tuple
-        Levels in their declared order, of ordered categories.
-    """
-
-    source: str
-    family: str
-    rows: float
-    levels: tuple[Level, ...]
-    shares: Floats
-    order: tuple[Level, ...] = ()
-
-    def __str__(self) -> str:
-        if self.family == "numbers":
-            values = np.array(self.levels, dtype=np.float64)
-            shown = f"numbers from {values[0]:,.6g} to {values[-1]:,.6g}"
-            return f"{shown}, {len(values):,} distinct" + ("" if len(values) > _MAX_SHOWN else f" ({self._listed()})")
-        return f"{self.family} {self._listed()}" if self.family in ("levels", "true and false") else self.family
-
-    def _listed(self) -> str:
-        parts = [f"{level!r} {share:.1%}" for level, share in zip(self.levels, self.shares, strict=True)]
-        more = f" and {len(parts) - _MAX_SHOWN} more" if len(parts) > _MAX_SHOWN else ""
-        return ", ".join(parts[:_MAX_SHOWN]) + more
 
 
 def check_agreement(
@@ -175,9 +136,9 @@ def _compare(name: str, a: Support, b: Support) -> list[Clash]:
         hint = ", though the codes look alike" if alike else ""
         return [Clash(name, both[0], f"{a.family} against {b.family}{hint}", both[1], True)]
     if a.family == "numbers":
-        problems = compare_numbers(a.levels, a.shares, a.rows, b.levels, b.shares, b.rows)
+        problems = compare_numbers(a, b)
     elif a.family in ("levels", "true and false"):
-        problems = compare_levels(a.levels, a.shares, a.rows, b.levels, b.shares, b.rows)
+        problems = compare_levels(a, b)
         shared = [[level for level in side.order if level in other.order] for side, other in ((a, b), (b, a))]
         if shared[0] != shared[1]:
             problems.append(("the categories are in another order", True))

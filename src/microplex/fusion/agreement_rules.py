@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +20,45 @@ FEW_CODES = 12
 SUSPECT, WRONG = 8.0, 100.0
 ENOUGH = 20
 UNITS = {12: "months and years", 52: "weeks and years", 100: "percent, or cents", 1000: "thousands", 1e6: "millions"}
-_MAX_SHOWN = 6
+_MAX_SHOWN, _MAX_SHARES = 6, 8
+
+
+@dataclass(frozen=True, eq=False)
+class Support:
+    """The values of a variable in one source: those of rows of positive weight.
+
+    Attributes
+    ----------
+    source, family : str
+        `family` is numbers, levels, true and false, dates, or dates and times.
+    rows : float
+        Effective number of rows with a value (Kish, 1965).
+    levels : tuple
+        Levels in use, the largest first; of numbers, the distinct ones ascending.
+    shares : ndarray of float64
+        Weighted share of each among the rows with a value.
+    order : tuple
+        Levels in their declared order, of ordered categories.
+    """
+
+    source: str
+    family: str
+    rows: float
+    levels: tuple[Level, ...]
+    shares: Floats
+    order: tuple[Level, ...] = ()
+
+    def __str__(self) -> str:
+        if self.family == "numbers":
+            values = np.array(self.levels, dtype=np.float64)
+            shown = f"numbers from {values[0]:,.6g} to {values[-1]:,.6g}"
+            return f"{shown}, {len(values):,} distinct" + ("" if len(values) > _MAX_SHARES else f" ({self._listed()})")
+        return f"{self.family} {self._listed()}" if self.family in ("levels", "true and false") else self.family
+
+    def _listed(self) -> str:
+        parts = [f"{level!r} {share:.1%}" for level, share in zip(self.levels, self.shares, strict=True)]
+        more = f" and {len(parts) - _MAX_SHARES} more" if len(parts) > _MAX_SHARES else ""
+        return ", ".join(parts[:_MAX_SHARES]) + more
 
 
 def chance_absent(share: float, rows: float, other_rows: float) -> float:
@@ -46,24 +85,12 @@ def chance_absent(share: float, rows: float, other_rows: float) -> float:
     return float((rows / (rows + other_rows)) ** (share * rows))
 
 
-def compare_levels(
-    levels: Sequence[Level],
-    shares: Floats,
-    rows: float,
-    others: Sequence[Level],
-    other_shares: Floats,
-    other_rows: float,
-) -> Problems:
+def compare_levels(a: Support, b: Support) -> Problems:
     """Compare the levels of two sources.
 
     Parameters
     ----------
-    levels, others : sequence
-        Levels in use in each.
-    shares, other_shares : ndarray of float64
-        Their weighted shares.
-    rows, other_rows : float
-        Effective rows with a value.
+    a, b : Support
 
     Returns
     -------
@@ -72,19 +99,19 @@ def compare_levels(
 
     Examples
     --------
-    >>> compare_levels(["own", "rent"], np.array([0.5, 0.5]), 9, ["own", "Rent "], np.array([0.5, 0.5]), 9)
+    >>> here = Support("cps", "levels", 9, ("own", "rent"), np.array([0.5, 0.5]))
+    >>> compare_levels(here, Support("acs", "levels", 9, ("own", "Rent "), np.array([0.5, 0.5])))
     [("'rent' here is spelled 'Rent ' there", True)]
     """
-    if not set(levels) & set(others):
+    if not set(a.levels) & set(b.levels):
         return [("no level in common", True)]
-    here = _only(levels, shares, rows, others, other_rows)
-    there = _only(others, other_shares, other_rows, levels, rows)
+    here, there = _only(a, b), _only(b, a)
     if here and there:
         spelled = _spelled([level for level, _ in here], [level for level, _ in there])
         if spelled is not None:
             return [(f"{spelled[0]!r} here is spelled {spelled[1]!r} there", True)]
     problems: Problems = []
-    limit = LEVEL_OF_TEST / max(1, len(set(levels) | set(others)))
+    limit = LEVEL_OF_TEST / max(1, len(set(a.levels) | set(b.levels)))
     for found, words in ((here, "only the first has"), (there, "only the second has")):
         odd = [level for level, chance in found if chance < limit]
         if odd:
@@ -95,24 +122,12 @@ def compare_levels(
     return problems
 
 
-def compare_numbers(
-    values: Sequence[Level],
-    shares: Floats,
-    rows: float,
-    others: Sequence[Level],
-    other_shares: Floats,
-    other_rows: float,
-) -> Problems:
+def compare_numbers(a: Support, b: Support) -> Problems:
     """Compare the numbers of two sources: codes, units, signs, bounds.
 
     Parameters
     ----------
-    values, others : sequence of float
-        Distinct values of each, ascending.
-    shares, other_shares : ndarray of float64
-        Their weighted shares.
-    rows, other_rows : float
-        Effective rows with a value.
+    a, b : Support
 
     Returns
     -------
@@ -121,13 +136,14 @@ def compare_numbers(
 
     Examples
     --------
-    >>> dollars, thousands = np.arange(1e4, 2e4, 100), np.arange(10, 20, 0.1)
-    >>> compare_numbers(dollars, np.full(100, 0.01), 100, thousands, np.full(100, 0.01), 100)
+    >>> dollars, thousands = (tuple(step * np.arange(100, 200)) for step in (100, 0.1))
+    >>> here = Support("cps", "numbers", 100, dollars, np.full(100, 0.01))
+    >>> compare_numbers(here, Support("acs", "numbers", 100, thousands, np.full(100, 0.01)))
     [('typical amounts differ by a factor of 1e+03 (thousands?)', True)]
     """
-    if _is_codes(values) and _is_codes(others):
-        return _compare_codes(values, shares, rows, others, other_shares, other_rows)
-    sides = ((np.asarray(values, float), shares, rows), (np.asarray(others, float), other_shares, other_rows))
+    if _is_codes(a.levels) and _is_codes(b.levels):
+        return _compare_codes(a, b)
+    sides = [(np.array(side.levels, dtype=np.float64), side.shares, side.rows) for side in (a, b)]
     sizes = [_typical(x, p) for x, p, _ in sides]
     if all(size is not None for size in sizes):
         ratio = max(sizes) / min(sizes)  # type: ignore[type-var, operator]
@@ -151,24 +167,12 @@ def compare_numbers(
     return problems
 
 
-def _compare_codes(
-    values: Sequence[Level],
-    shares: Floats,
-    rows: float,
-    others: Sequence[Level],
-    other_shares: Floats,
-    other_rows: float,
-) -> Problems:
+def _compare_codes(a: Support, b: Support) -> Problems:
     """Compare a few whole numbers, which may be codes or counts."""
-    if not set(values) & set(others):
+    if not set(a.levels) & set(b.levels):
         return [("no value in common", True)]
-    odd = [
-        [value for value, chance in found if chance < LEVEL_OF_TEST / FEW_CODES]
-        for found in (
-            _only(values, shares, rows, others, other_rows),
-            _only(others, other_shares, other_rows, values, rows),
-        )
-    ]
+    limit = LEVEL_OF_TEST / FEW_CODES
+    odd = [[value for value, chance in found if chance < limit] for found in (_only(a, b), _only(b, a))]
     if odd[0] and odd[1]:
         return [(f"other codes: only the first has {_shown(odd[0])}, only the second {_shown(odd[1])}", True)]
     for found, words in zip(odd, ("the first", "the second"), strict=True):
@@ -177,14 +181,12 @@ def _compare_codes(
     return []
 
 
-def _only(
-    levels: Sequence[Level], shares: Floats, rows: float, others: Sequence[Level], other_rows: float
-) -> list[tuple[Level, float]]:
+def _only(side: Support, other: Support) -> list[tuple[Level, float]]:
     """Return the levels that the other source lacks, and the chance of that."""
-    known = set(others)
+    known = set(other.levels)
     return [
-        (level, chance_absent(float(share), rows, other_rows))
-        for level, share in zip(levels, shares, strict=True)
+        (level, chance_absent(float(share), side.rows, other.rows))
+        for level, share in zip(side.levels, side.shares, strict=True)
         if level not in known
     ]
 

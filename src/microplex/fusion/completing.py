@@ -195,7 +195,9 @@ def _is_late(laws: Sequence[Law], links: Links, seen: dict[str, bool]) -> bool:
         if any(not seen[name] for name in reads):
             return True
         orders = [member.order for member in law.ensemble.members]
-        if lacking and (len(orders) > 1 or max(map(orders[0].index, observed)) > min(map(orders[0].index, lacking))):
+        if len(orders) > 1 and (lacking or links.joins(law.targets)):  # which member speaks is weighed too
+            return True
+        if lacking and max(map(orders[0].index, observed)) > min(map(orders[0].index, lacking)):
             return True
     return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -10,17 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from microplex import storage
-from microplex._estimator import BaseEstimator
 from microplex._progress import progress_bar
 from microplex._random import row_keys
-from microplex._validation import check_choice, check_columns, check_seed
+from microplex._validation import check_choice, check_seed
 from microplex.constraints import Constraint, parse
+from microplex.encoding import Settings, writing
 from microplex.encoding import intake as rows_intake
-from microplex.encoding import writing
 from microplex.frames import Frame, assign, build_frame, column_names, frame_kind, select
-from microplex.fusion.agreement import check_agreement
-from microplex.fusion.blocks import Block, assumptions_of, find_sources, plan_blocks
+from microplex.fusion.blocks import assumptions_of
 from microplex.fusion.completing import check_derived, complete_rows
 from microplex.fusion.coupling import Links, link, read_association
 from microplex.fusion.coverage import coverage
@@ -30,25 +26,25 @@ from microplex.fusion.intake import (
     check_options,
     check_whole,
     empty_rows,
-    find_roles,
     harmonised_frames,
     read_recipient,
+    read_training,
 )
-from microplex.fusion.learning import Law, Settings, fit_law
+from microplex.fusion.learning import Law, fit_law
 from microplex.fusion.lifting import lift
-from microplex.fusion.reading import Sources, read_sources, read_weights
 from microplex.fusion.recipient import check_names, in_variables
 from microplex.fusion.report import Completed, FusionReport, provenance_of, reported, warn_few
 from microplex.fusion.saving import pack_laws, unpack_fusion
 from microplex.fusion.scoring import score_laws
 from microplex.fusion.sensitivity import Bounds, bounds_of
 from microplex.schema import Schema
+from microplex.storage import SavedEstimator
 from microplex.survey import ess
 
 Association = float | Mapping[tuple[str, str], float]
 
 
-class MultiSourceFusion(BaseEstimator):
+class MultiSourceFusion(SavedEstimator):
     """Learn one population from several surveys, and complete files or generate rows with all variables.
 
     A product of conditional flows, one a block of targets that the same sources observe. A target is learnt given
@@ -105,6 +101,8 @@ class MultiSourceFusion(BaseEstimator):
     >>> fusion.complete(cps.head(3), seed=1).columns.tolist()
     ['age', 'wages', 'rent']
     """
+
+    _kind = "MultiSourceFusion"
 
     def __init__(
         self,
@@ -176,7 +174,7 @@ class MultiSourceFusion(BaseEstimator):
         """
         check_options(self)
         frames, weight_of = harmonised_frames(sources, self.harmonisation, weight_col)
-        data, blocks = self._read(frames, weight_of)
+        data, blocks = read_training(self, frames, weight_of)
         rules = assign_constraints(parse(list(self.constraints or ())), blocks)
         settings = Settings(self.epochs, self.n_orders, seed=self.seed)
         laws: list[Law] = []
@@ -423,57 +421,12 @@ class MultiSourceFusion(BaseEstimator):
         self._check_fitted()
         return bounds_of(self, data, x, y, weight_col, n_draws, check_seed(seed))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a directory: a readable manifest and safetensors arrays, no training row.
-
-        Parameters
-        ----------
-        path
-            Directory to create, or a saved model to replace.
-
-        Examples
-        --------
-        >>> fusion.save("fused")
-        >>> MultiSourceFusion.load("fused").generate(4, seed=1).equals(fusion.generate(4, seed=1))
-        True
-        """
-        self._check_fitted()
-        content, arrays = pack_laws(self)
-        storage.save_model(path, "MultiSourceFusion", content, arrays)
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return pack_laws(self)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model that :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path
-            Model directory.
-
-        Returns
-        -------
-        MultiSourceFusion
-
-        Raises
-        ------
-        FileNotFoundError, ModelFormatError
-            If there is no readable model.
-        """
-        return unpack_fusion(cls, *storage.load_model(path, "MultiSourceFusion"))
-
-    def _read(self, frames: Mapping[str, Frame], weight_of: Mapping[str, str]) -> tuple[Sources, tuple[Block, ...]]:
-        weights = read_weights(frames, weight_of or None)
-        observed = {name: [c for c in column_names(f) if c != weight_of.get(name)] for name, f in frames.items()}
-        conditions, targets = find_roles(observed, self.condition_vars, self.target_vars, self.authority)
-        check_columns([*conditions, *targets], list(self.kinds or ()), "kinds:")
-        sources_of = find_sources(observed, [*conditions, *targets], self.authority)
-        shared = {}
-        for source, frame in frames.items():
-            used = [v for v in sources_of if source in sources_of[v]]
-            shared[source] = select(frame, [*used, *([weight_of[source]] if source in weight_of else [])])
-        check_agreement(shared, weight_col=dict(weight_of) or None, accepted=tuple(self.accepted))
-        blocks = plan_blocks(sources_of, conditions, targets)
-        return read_sources(frames, [*conditions, *targets], weights, sources_of, self.schema, self.kinds), blocks
+    def _unpack(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        return unpack_fusion(cls, content, arrays)
 
     def _links(self, association: Association | None) -> Links:
         if association is None:

@@ -10,11 +10,12 @@ import numpy as np
 from microplex._validation import check_columns, check_seed
 from microplex.constraints import Constraint
 from microplex.errors import ConstraintError, DataError, ParameterError
-from microplex.frames import Frame, check_frame, column_names, n_rows, read_column
-from microplex.fusion.blocks import Block
+from microplex.frames import Frame, check_frame, column_names, n_rows, read_column, select
+from microplex.fusion.agreement import check_agreement
+from microplex.fusion.blocks import Block, find_sources, plan_blocks
 from microplex.fusion.harmonise import WEIGHT, Harmonisation
 from microplex.fusion.learning import SOURCE
-from microplex.fusion.reading import Rows, read_values
+from microplex.fusion.reading import Rows, Sources, read_sources, read_values, read_weights
 from microplex.schema import Schema
 
 if TYPE_CHECKING:
@@ -168,6 +169,37 @@ def find_roles(
     if not targets:
         raise ParameterError("there is no target: every variable is in every source. Name some in target_vars.")
     return conditions, targets
+
+
+def read_training(
+    fusion: MultiSourceFusion, frames: Mapping[str, Frame], weight_of: Mapping[str, str]
+) -> tuple[Sources, tuple[Block, ...]]:
+    """Return the rows of all sources, and the blocks to learn from them.
+
+    Parameters
+    ----------
+    fusion : MultiSourceFusion
+    frames, weight_of
+        What `harmonised_frames` returned.
+
+    Raises
+    ------
+    DataError, ColumnNotFoundError, SchemaError, ParameterError
+        If a source cannot be used, or the sources clash.
+    """
+    weights = read_weights(frames, weight_of or None)
+    observed = {name: [c for c in column_names(f) if c != weight_of.get(name)] for name, f in frames.items()}
+    conditions, targets = find_roles(observed, fusion.condition_vars, fusion.target_vars, fusion.authority)
+    every = [*conditions, *targets]
+    check_columns(every, list(fusion.kinds or ()), "kinds:")
+    sources_of = find_sources(observed, every, fusion.authority)
+    shared = {}
+    for source, frame in frames.items():
+        used = [v for v in sources_of if source in sources_of[v]]
+        shared[source] = select(frame, [*used, *([weight_of[source]] if source in weight_of else [])])
+    check_agreement(shared, weight_col=dict(weight_of) or None, accepted=tuple(fusion.accepted))
+    blocks = plan_blocks(sources_of, conditions, targets)
+    return read_sources(frames, every, weights, sources_of, fusion.schema, fusion.kinds), blocks
 
 
 def assign_constraints(constraints: Sequence[Constraint], blocks: Sequence[Block]) -> list[list[Constraint]]:

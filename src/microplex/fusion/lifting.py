@@ -14,9 +14,10 @@ import numpy as np
 
 from microplex._random import row_keys
 from microplex.constraints import Constraint
+from microplex.encoding import Settings
 from microplex.fusion.completing import complete_rows
 from microplex.fusion.coupling import Links
-from microplex.fusion.learning import Law, Settings, Update, fit_law
+from microplex.fusion.learning import Law, Update, fit_law
 from microplex.fusion.reading import Rows, Sources
 
 N_DRAWS = 48

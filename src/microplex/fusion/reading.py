@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex._validation import check_columns, check_weights
-from microplex.encoding.levels import LevelCodec
+from microplex.encoding import intake
 from microplex.errors import DataError, ParameterError, near_miss
 from microplex.frames import ColumnData, Frame, column_names, n_rows, read_column
 from microplex.schema import Column, Schema
@@ -215,34 +215,13 @@ def read_values(part: ColumnData, column: Column, where: str) -> tuple[NDArray[A
         If it holds levels for numbers, an infinite value, or a level that is not known.
     """
     structural = column.missing == "level"
+    where = f"{where}: {column.name!r}"
     if column.is_numeric:
-        if part.values is None:
-            raise DataError(
-                f"{where}: {column.name!r} should hold numbers ({column.kind}), got {part.dtype} values such as "
-                f"{part.levels[0]!r}. Convert it, or recode it in the harmonisation."
-            )
-        infinite = np.flatnonzero(np.isinf(part.values))
-        if len(infinite):
-            raise DataError(f"{where}: {column.name!r} is infinite in row {infinite[0]}. Replace it by a number.")
-        return part.values, np.ones(len(part.values), bool) if structural else ~np.isnan(part.values)
-    codes = LevelCodec(column).read(part)
-    unseen = np.flatnonzero(codes == -2)
-    if len(unseen):
-        if column.unknown is None:
-            value = _value(part, int(unseen[0]))
-            raise DataError(
-                f"{where}: {column.name!r} has the category {value!r} in row {unseen[0]}, which no source of the "
-                f"fusion has ({len(unseen)} such rows). Known: {', '.join(map(repr, column.levels[:12]))}. Recode it "
-                "to one of them, or declare the level that stands for unknown ones in the schema."
-            )
-        codes[unseen] = column.levels.index(column.unknown)
+        x = intake.numbers_of(part, column, where, "recode it in the harmonisation")
+        return x, np.ones(len(x), bool) if structural else ~np.isnan(x)
+    remedy = "Recode it to one of them, or declare the level that stands for unknown ones in the schema."
+    codes = intake.codes_of(part, column, where, "no source of the fusion has", remedy)
     return codes, codes >= 0
-
-
-def _value(part: ColumnData, row: int) -> object:
-    if part.codes is not None:
-        return part.levels[part.codes[row]]
-    return None if part.values is None else part.values[row].item()
 
 
 def _described(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from microplex.encoding import FitReport, pack, unpack
-from microplex.errors import ModelFormatError, SchemaError
+from microplex.encoding import FitReport, arrays_under, pack, unpack
 from microplex.fusion.blocks import Block, assumptions_of
 from microplex.fusion.coverage import Coverage
 from microplex.fusion.harmonise import Harmonisation
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 FusionT = TypeVar("FusionT", bound="MultiSourceFusion")
-TOLD = ("condition_vars", "target_vars", "authority", "kinds", "accepted", "epochs", "n_orders", "seed")
 
 
 def pack_laws(fusion: MultiSourceFusion) -> tuple[dict[str, Any], Arrays]:
@@ -43,12 +41,11 @@ def pack_laws(fusion: MultiSourceFusion) -> tuple[dict[str, Any], Arrays]:
                 "n_linked": fusion.report_.blocks[place].n_linked, "model": content,
             }
         )  # fmt: skip
-    given = fusion.get_params(deep=False)
     plan = fusion.harmonisation
     table = fusion.coverage_
     arrays |= {f"coverage.{key}": np.asarray(getattr(table, key)) for key in ("observed", "structural", "together")}
     return {
-        "parameters": {name: _plain(given[name]) for name in TOLD},
+        "parameters": fusion._parameters("harmonisation", "constraints", "schema"),
         "harmonisation": None if plan is None else plan.to_yaml(),
         "schema": fusion.schema_.to_dict(),
         "sources": list(fusion.sources_),
@@ -60,49 +57,29 @@ def pack_laws(fusion: MultiSourceFusion) -> tuple[dict[str, Any], Arrays]:
 
 
 def unpack_fusion(cls: type[FusionT], content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FusionT:
-    """Inverse of :func:`pack_laws`.
-
-    Raises
-    ------
-    ModelFormatError
-        If something is absent or does not fit.
-    """
-    try:
-        written = content["harmonisation"]
-        plan = None if written is None else Harmonisation.from_yaml(written)
-        fusion = cls(**content["parameters"], harmonisation=plan)
-        laws = [_law(entry, _part(arrays, f"law.{i}.")) for i, entry in enumerate(content["laws"])]
-        fusion.laws_, fusion.blocks_ = tuple(laws), tuple(law.block for law in laws)
-        fusion.schema_ = Schema.from_dict(content["schema"])
-        fusion.sources_, fusion.frame_kind_ = tuple(content["sources"]), content["frame_kind"]
-        fusion.assumptions_ = assumptions_of(fusion.blocks_)
-        lists: dict[str, Any] = {name: tuple(found) for name, found in content["coverage"].items()}
-        tables: dict[str, Any] = _part(arrays, "coverage.")
-        fusion.coverage_ = Coverage(**lists, **tables)
-        reports = [
-            BlockReport(b.targets, b.sources, b.known, b.linked, entry["n_linked"], law.report)
-            for law, entry in zip(laws, content["laws"], strict=True)
-            for b in [law.block]
-        ]
-        fusion.report_ = FusionReport(tuple(reports), fusion.assumptions_, dict(content["effective_rows"]))
-    except (KeyError, TypeError, ValueError, IndexError, SchemaError) as error:
-        raise ModelFormatError(f"the saved model is damaged: {error!r}.") from error
+    """Inverse of :func:`pack_laws`."""
+    written = content["harmonisation"]
+    plan = None if written is None else Harmonisation.from_yaml(written)
+    fusion = cls(**content["parameters"], harmonisation=plan)
+    laws = [_law(entry, arrays_under(arrays, f"law.{i}.")) for i, entry in enumerate(content["laws"])]
+    fusion.laws_, fusion.blocks_ = tuple(laws), tuple(law.block for law in laws)
+    fusion.schema_ = Schema.from_dict(content["schema"])
+    fusion.sources_, fusion.frame_kind_ = tuple(content["sources"]), content["frame_kind"]
+    fusion.assumptions_ = assumptions_of(fusion.blocks_)
+    lists: dict[str, Any] = {name: tuple(found) for name, found in content["coverage"].items()}
+    tables: dict[str, Any] = arrays_under(arrays, "coverage.")
+    fusion.coverage_ = Coverage(**lists, **tables)
+    reports = [
+        BlockReport(b.targets, b.sources, b.known, b.linked, entry["n_linked"], law.report)
+        for law, entry in zip(laws, content["laws"], strict=True)
+        for b in [law.block]
+    ]
+    fusion.report_ = FusionReport(tuple(reports), fusion.assumptions_, dict(content["effective_rows"]))
     return fusion
 
 
 def _law(entry: Mapping[str, Any], arrays: Arrays) -> Law:
     encoder, ensemble = unpack(entry["model"], arrays)
-    report: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in entry["report"].items()}
-    report["orders"] = tuple(tuple(order) for order in report["orders"])
+    report = FitReport.from_dict(entry["report"])
     block = Block(**{name: tuple(x) for name, x in entry["block"].items()})
-    return Law(block, tuple(entry["inputs"]), encoder, ensemble, FitReport(**report), dict(entry["marks"]))
-
-
-def _part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value if value is None or isinstance(value, (int, str)) else list(value)
+    return Law(block, tuple(entry["inputs"]), encoder, ensemble, report, dict(entry["marks"]))

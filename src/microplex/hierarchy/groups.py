@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex._validation import check_columns
-from microplex.errors import ModelFormatError, ParameterError
+from microplex.encoding import Settings, arrays_under
+from microplex.errors import ParameterError
 from microplex.frames import column_names
 from microplex.hierarchy.inner import inner_groups
 from microplex.hierarchy.intake import Prepared, Whole
@@ -18,11 +19,12 @@ from microplex.hierarchy.law import HouseholdReport
 from microplex.hierarchy.reading import read_values
 from microplex.hierarchy.roster import Ints
 from microplex.hierarchy.scene import Scene
-from microplex.hierarchy.stage import Settings, Values
+from microplex.hierarchy.stage import Values
 from microplex.hierarchy.units import draw_units, fit_units, pack_units, read_units, score_units, unpack_units
 from microplex.hierarchy.units_law import FIRST_STREAM, GroupRule, UnitLaw
 from microplex.hierarchy.units_partition import Partition
 from microplex.hierarchy.units_writing import UnitForm
+from microplex.storage import refusing_damage
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
@@ -178,13 +180,10 @@ def unpack_groups(
     """
     left, found = dict(rules or {}), []
     for place, entry in enumerate(content):
-        prefix = f"group.{place}."
-        own = {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
-        try:
+        own = arrays_under(arrays, f"group.{place}.")
+        with refusing_damage("law of groups"):
             name, form = entry["law"]["kind"]["name"], entry["form"]
             written = UnitForm(form["table"], tuple(form["columns"]), {role: code for role, code in form["codes"]})
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFormatError(f"the saved law of groups is damaged: {error!r}.") from error
         found.append(Group(unpack_units(entry["law"], own, left.pop(name, None)), written))
     if left:
         raise ParameterError(f"rules name {next(iter(left))!r}, which is no group of the saved model.")

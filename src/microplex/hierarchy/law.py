@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex.constraints import Constraint, parse
-from microplex.encoding import ConditionalLaw, FitReport
+from microplex.encoding import ConditionalLaw, FitReport, Settings
 from microplex.errors import ParameterError
 from microplex.hierarchy.composition import Compositions
 from microplex.hierarchy.donors import Donors
@@ -26,7 +26,7 @@ from microplex.hierarchy.members import ROLE
 from microplex.hierarchy.placing import age_limits
 from microplex.hierarchy.roster import Ints, Roster
 from microplex.hierarchy.scene import Labels, Scene, context_names
-from microplex.hierarchy.stage import Settings, Stage, Values, describe_numbers
+from microplex.hierarchy.stage import Stage, Values, describe_numbers
 from microplex.hierarchy.variables import Variables
 from microplex.schema import Column
 

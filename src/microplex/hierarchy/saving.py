@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex.constraints import parse
-from microplex.encoding import FitReport
+from microplex.encoding import FitReport, arrays_under
 from microplex.entities.folder import schema_from_plain, schema_to_plain
-from microplex.errors import ModelFormatError
 from microplex.hierarchy.composition import Compositions
 from microplex.hierarchy.detect_rules import from_entry, to_entry
 from microplex.hierarchy.gaps import SeenAges
@@ -65,44 +64,34 @@ def pack_law(law: HouseholdLaw, form: Form, report: HouseholdReport) -> tuple[di
 
 
 def unpack_law(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[HouseholdLaw, Form, Any]:
-    """Inverse of `pack_law`: law, form and report.
-
-    Raises
-    ------
-    ModelFormatError
-        If something is missing.
-    """
-    try:
-        stages = {name: _stage(entry, arrays) for name, entry in content["stages"].items()}
-        told = content["labels"]
-        labels = Labels(told["top"], tuple(told["roles"]), told["role_col"], told["age"])
-        law = HouseholdLaw(
-            labels, _read_variables(content["variables"]),
-            {c["name"]: Column.from_dict(c) for c in content["home_columns"]},
-            {c["name"]: Column.from_dict(c) for c in content["member_columns"]},
-            Compositions(
-                arrays["counts"], arrays["shares"], content["change"], arrays["repeatable"],
-                tuple((tuple(r), low, np.inf if high is None else high) for r, low, high in content["limits"]),
-            ),
-            tuple(content["couple"]), np.asarray(arrays["ages"]),
-            SeenAges(arrays["youngest"], arrays["seen_gaps"]) if "youngest" in arrays else None,
-            stages.get("by_given"), stages.get("home"), stages.get("attributes"), stages.get("outcomes"),
-            gaps={name.removeprefix("gap:"): s for name, s in stages.items() if name.startswith("gap:")},
-        )  # fmt: skip
-        form = Form(
-            schema=schema_from_plain(content["schema"]), columns=content["columns"],
-            codes={role: code for role, code in content["codes"]}, **content["form"],
-        )  # fmt: skip
-        told = content["report"]
-        reports = {name: FitReport(**_tuples(r)) for name, r in told["stages"].items()}
-        return law, form, HouseholdReport(**{**_tuples(told), "stages": reports})
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ModelFormatError(f"the saved model is damaged: {error!r}.") from error
+    """Inverse of `pack_law`: law, form and report."""
+    stages = {name: _stage(entry, arrays) for name, entry in content["stages"].items()}
+    told = content["labels"]
+    labels = Labels(told["top"], tuple(told["roles"]), told["role_col"], told["age"])
+    law = HouseholdLaw(
+        labels, _read_variables(content["variables"]),
+        {c["name"]: Column.from_dict(c) for c in content["home_columns"]},
+        {c["name"]: Column.from_dict(c) for c in content["member_columns"]},
+        Compositions(
+            arrays["counts"], arrays["shares"], content["change"], arrays["repeatable"],
+            tuple((tuple(r), low, np.inf if high is None else high) for r, low, high in content["limits"]),
+        ),
+        tuple(content["couple"]), np.asarray(arrays["ages"]),
+        SeenAges(arrays["youngest"], arrays["seen_gaps"]) if "youngest" in arrays else None,
+        stages.get("by_given"), stages.get("home"), stages.get("attributes"), stages.get("outcomes"),
+        gaps={name.removeprefix("gap:"): s for name, s in stages.items() if name.startswith("gap:")},
+    )  # fmt: skip
+    form = Form(
+        schema=schema_from_plain(content["schema"]), columns=content["columns"],
+        codes={role: code for role, code in content["codes"]}, **content["form"],
+    )  # fmt: skip
+    told = content["report"]
+    reports = {name: FitReport.from_dict(r) for name, r in told["stages"].items()}
+    return law, form, HouseholdReport(**{**_tuples(told), "stages": reports})
 
 
 def _stage(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Stage:
-    prefix = f"stage.{entry['place']}."
-    own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+    own = arrays_under(arrays, f"stage.{entry['place']}.")
     return Stage(entry["name"], Synthesizer._unpack(entry["content"], own))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex.constraints import Constraint, parse
-from microplex.encoding import sample_rows, score_rows
+from microplex.encoding import Settings, sample_rows, score_rows
 from microplex.encoding.levels import LevelCodec
 from microplex.errors import DataError, MicroplexError
 from microplex.frames import ColumnData, Levelled, build_frame
@@ -24,16 +24,6 @@ Floats = NDArray[np.float64]
 MAX_CONDITIONS = 56
 WEIGHT = "__weight__"
 SHARED = 3
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the networks of all stages are fitted; as for `Synthesizer`."""
-
-    epochs: int | None = None
-    n_orders: int | None = None
-    min_rows: int = 3
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)

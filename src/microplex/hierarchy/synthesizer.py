@@ -10,10 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from microplex import storage
-from microplex._estimator import BaseEstimator
 from microplex._progress import progress_bar
 from microplex._validation import check_choice, check_seed
+from microplex.encoding import Settings
 from microplex.entities import Hierarchy, Population
 from microplex.errors import ParameterError
 from microplex.frames import Frame, assign, column_names, read_column
@@ -23,11 +22,10 @@ from microplex.hierarchy.groups import draw_groups, fit_groups, pack_groups, sco
 from microplex.hierarchy.intake import prepare, read_given, read_whole
 from microplex.hierarchy.law import HouseholdReport, fit_law, report_of
 from microplex.hierarchy.saving import pack_law, unpack_law
-from microplex.hierarchy.stage import Settings
 from microplex.reweighter import Reweighter
+from microplex.storage import SavedEstimator, load_model, refusing_damage
 from microplex.targets import ReweightResult
 
-KIND = "HierarchicalSynthesizer"
 STRUCTURES = ("model", "donor")
 
 
@@ -47,7 +45,7 @@ class Calibrated:
     result: ReweightResult
 
 
-class HierarchicalSynthesizer(BaseEstimator):
+class HierarchicalSynthesizer(SavedEstimator):
     """Learn the law of whole households, and generate from it.
 
     A household's composition (how many members of each role) is drawn first, then its static variables and the age of
@@ -118,6 +116,8 @@ class HierarchicalSynthesizer(BaseEstimator):
     >>> bool((synthetic.persons["wages"][synthetic.persons["age"] < 15] == 0).all())
     True
     """
+
+    _kind = "HierarchicalSynthesizer"
 
     def __init__(
         self,
@@ -291,30 +291,6 @@ class HierarchicalSynthesizer(BaseEstimator):
         """Generate households and calibrate them; see `generate` and `reweight`."""
         return self.reweight(self.generate(households, seed=seed), targets, **options)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a directory: a readable manifest and safetensors arrays, no training row.
-
-        Parameters
-        ----------
-        path
-            Directory to create, or a saved model to replace.
-
-        Raises
-        ------
-        ParameterError
-            If structure is copied from donors: those are training households.
-        ModelFormatError, OSError
-            If it cannot be written; nothing half-written is left.
-        """
-        self._check_fitted()
-        if self.law_.donors is not None:
-            raise ParameterError('a model with structure="donor" holds training households and is not saved.')
-        content, arrays = pack_law(self.law_, self.form_, self.report_)
-        told = {"kinds": dict(self.kinds or {}) or None, "levels": None, "schema": None, "constraints": None}
-        content["groups"], own = pack_groups(self.groups_)
-        content["parameters"] = self.get_params(deep=False) | told
-        storage.save_model(path, KIND, content, arrays | own)
-
     @classmethod
     def load(cls, path: str | os.PathLike[str], rules: Mapping[str, Callable[[Frame], Any]] | None = None) -> Self:
         """Read a model that :meth:`save` wrote.
@@ -336,9 +312,27 @@ class HierarchicalSynthesizer(BaseEstimator):
         FileNotFoundError, ModelFormatError, ParameterError
             If there is no readable model, or it needs other rules.
         """
-        content, arrays = storage.load_model(path, KIND)
-        law, form, report = unpack_law(content, arrays)
-        self = cls(**{**content["parameters"], "levels": form.schema})
+        content, arrays = load_model(path, cls._kind)
+        return cls._unpack(content, arrays, rules)
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        if self.law_.donors is not None:
+            raise ParameterError('a model with structure="donor" holds training households and is not saved.')
+        content, arrays = pack_law(self.law_, self.form_, self.report_)
+        content["groups"], own = pack_groups(self.groups_)
+        content["parameters"] = self._parameters("levels", "schema", "constraints")
+        return content, arrays | own
+
+    @classmethod
+    def _unpack(
+        cls,
+        content: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        rules: Mapping[str, Callable[[Frame], Any]] | None = None,
+    ) -> Self:
+        with refusing_damage("model"):
+            law, form, report = unpack_law(content, arrays)
+            self = cls(**{**content["parameters"], "levels": form.schema})
         self.law_, self.form_, self.report_ = law, form, report
         self.groups_ = unpack_groups(content.get("groups", ()), arrays, rules)
         return self

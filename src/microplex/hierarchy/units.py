@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex._random import uniforms
-from microplex.encoding import ConditionalLaw
+from microplex.encoding import ConditionalLaw, Settings
 from microplex.encoding.intake import MIN_ROWS
 from microplex.entities import GroupEntity, Population
 from microplex.errors import DataError
@@ -28,7 +28,7 @@ from microplex.hierarchy.reading import infer, read_values
 from microplex.hierarchy.roster import Ints
 from microplex.hierarchy.scene import Scene
 from microplex.hierarchy.screening import screen
-from microplex.hierarchy.stage import Settings, Stage, Values, _varies
+from microplex.hierarchy.stage import Stage, Values, _varies
 from microplex.hierarchy.units_binding import BIND, bind_constraints, bound_rules
 from microplex.hierarchy.units_filling import Choices
 from microplex.hierarchy.units_law import (

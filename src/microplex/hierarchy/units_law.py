@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from microplex.constraints import Constraint, Implies
 from microplex.constraints.terms import from_dict, to_dict
-from microplex.encoding import writing
+from microplex.encoding import arrays_under, writing
 from microplex.entities import GroupEntity, Population
-from microplex.errors import DataError, MicroplexError, ModelFormatError, ParameterError, SchemaError
+from microplex.errors import DataError, ParameterError, SchemaError
 from microplex.frames import Frame, Levelled, build_frame
 from microplex.hierarchy.detect_rules import from_entry, to_entry
 from microplex.hierarchy.roster import Ints
@@ -25,6 +25,7 @@ from microplex.hierarchy.units_partition import Kind, Partition
 from microplex.hierarchy.units_rules import Derived, LevelRule, RowRule, barred, broken_rules, derive, plain_name
 from microplex.hierarchy.units_values import UnitScene
 from microplex.schema import Column, Schema
+from microplex.storage import refusing_damage
 from microplex.synthesizer import Synthesizer
 
 Floats = NDArray[np.float64]
@@ -256,18 +257,17 @@ def unpack_units(
     ModelFormatError
         If something is missing or damaged.
     """
-    try:
-        if content["has_rule"] != (rule is not None):
-            name = content["kind"]["name"]
-            need = "has no rule" if rule is not None else "was fitted with a rule, which is a function and not saved"
-            raise ParameterError(
-                f"the law of {name} {need}." + ("" if rule else f" Load it with rules={{{name!r}: ...}}.")
-            )
+    with refusing_damage("law of units"):
+        has_rule, name = content["has_rule"], content["kind"]["name"]
+    if has_rule != (rule is not None):
+        need = "has no rule" if rule is not None else "was fitted with a rule, which is a function and not saved"
+        raise ParameterError(f"the law of {name} {need}." + ("" if rule else f" Load it with rules={{{name!r}: ...}}."))
+    with refusing_damage("law of units"):
         entry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content["kind"].items()}
         choices = content["choices"]
         stages = {}
         for where, saved in content["stages"].items():
-            own = {k.removeprefix(f"{where}."): x for k, x in arrays.items() if k.startswith(f"{where}.")}
+            own = arrays_under(arrays, f"{where}.")
             stages[where] = Stage(saved["name"], Synthesizer._unpack(saved["model"], own))
         columns = [Column.from_dict(column) for column in content["columns"]]
         rules = {k: tuple(map(_rule, content[k])) for k in ("rows", "before", "after", "levels", "bound")}
@@ -277,10 +277,6 @@ def unpack_units(
             homes=tuple(content["homes"]), columns={column.name: column for column in columns},
             choice=stages.get("choice"), values=stages.get("values"), rule=rule, stream=content["stream"], **rules,
         )  # fmt: skip
-    except ParameterError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, MicroplexError) as error:
-        raise ModelFormatError(f"the saved law of units is damaged: {error!r}.") from error
 
 
 def _entry(rule: Any) -> dict[str, Any]:

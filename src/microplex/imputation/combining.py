@@ -70,7 +70,7 @@ class Combined:
         Returns
         -------
         tuple
-            Lower and upper ends, each as `estimate` is.
+            Lower and upper ends, each as `estimate` is; infinite where no degrees of freedom are left.
 
         Raises
         ------
@@ -85,7 +85,8 @@ class Combined:
         """
         if not _is_number(level) or not 0 < level < 1:
             raise ParameterError(f"level must lie between 0 and 1, got {level!r}.")
-        half = student.ppf(0.5 + level / 2, self.df) * self.se
+        some = np.asarray(self.df) > 0
+        half = np.where(some, student.ppf(0.5 + level / 2, np.where(some, self.df, 1.0)) * self.se, np.inf)[()]
         return self.estimate - half, self.estimate + half
 
     def __str__(self) -> str:

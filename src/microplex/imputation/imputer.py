@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from microplex import storage
-from microplex._estimator import BaseEstimator
 from microplex._progress import progress_bar
 from microplex._validation import check_choice, check_seed
 from microplex.constraints import Constraint
@@ -23,11 +21,12 @@ from microplex.imputation.model import prepare
 from microplex.imputation.result import Imputed
 from microplex.imputation.saving import pack_model, unpack_model
 from microplex.schema import Schema
+from microplex.storage import SavedEstimator
 
 PROPER = ("bootstrap", "ensemble")
 
 
-class Imputer(BaseEstimator):
+class Imputer(SavedEstimator):
     """Fill the gaps of a file with draws from the law of what is missing given what is observed.
 
     A masked network learns the law of every column with gaps given the others, each row contributing what it shows;
@@ -80,6 +79,8 @@ class Imputer(BaseEstimator):
     >>> len(done), int(done[0]["wage"].isna().sum())
     (2, 0)
     """
+
+    _kind = "Imputer"
 
     def __init__(
         self,
@@ -240,71 +241,13 @@ class Imputer(BaseEstimator):
             weights = weights if read is None else np.nan_to_num(read)
         return diagnose(imputed, self.schema_, weights)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a directory: a readable manifest and safetensors arrays, no training row.
-
-        Parameters
-        ----------
-        path
-            Directory to create, or a saved model to replace.
-
-        Raises
-        ------
-        ModelFormatError, OSError
-            If it cannot be written; nothing half-written is left.
-
-        Examples
-        --------
-        >>> imputer.save("imputer")
-        >>> import os
-        >>> sorted(os.listdir("imputer"))
-        ['arrays.safetensors', 'manifest.json']
-        """
-        self._check_fitted()
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         content, arrays = pack_model(self.model_)
-        content["parameters"] = {
-            "target_vars": None if self.target_vars is None else list(self.target_vars),
-            "condition_vars": list(self.condition_vars),
-            "m": int(self.m),
-            "structural": None if self.structural is None else {
-                name: rule if isinstance(rule, str) else [float(v) for v in rule]
-                for name, rule in self.structural.items()
-            },
-            "kinds": None if self.kinds is None else dict(self.kinds),
-            "proper": self.proper,
-            "epochs": self.epochs,
-            "seed": int(self.seed),
-        }  # fmt: skip
-        content["weight_col"] = self.weight_col_
-        storage.save_model(path, "Imputer", content, arrays)
+        content |= {"parameters": self._parameters("constraints", "schema"), "weight_col": self.weight_col_}
+        return content, arrays
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model that :meth:`save` wrote; no machine-learning framework is imported.
-
-        Parameters
-        ----------
-        path
-            Model directory.
-
-        Returns
-        -------
-        Imputer
-            Fitted; `transform` then needs a table.
-
-        Raises
-        ------
-        FileNotFoundError, ModelFormatError
-            If there is no readable model.
-
-        Examples
-        --------
-        >>> imputer.save("imputer")
-        >>> again = Imputer.load("imputer").transform(frame, seed=1)
-        >>> again[1].equals(done[1])
-        True
-        """
-        content, arrays = storage.load_model(path, "Imputer")
+    def _unpack(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         model = unpack_model(content, arrays)
         self = cls(**content["parameters"])
         self.model_, self.schema_, self.imputed_vars_ = model, model.schema, model.imputed

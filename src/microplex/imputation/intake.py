@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microplex._validation import check_columns
-from microplex.encoding.levels import LevelCodec
-from microplex.errors import DataError, ParameterError, SchemaError
+from microplex.encoding import intake as rows_intake
+from microplex.errors import ParameterError, SchemaError
 from microplex.frames import Frame, assign, check_frame, column_names, read_column
 from microplex.imputation.structure import Judge, Rules
 from microplex.schema import Column, Schema
@@ -195,31 +195,9 @@ def _absent(x: NDArray[Any], column: Column) -> Bools:
 
 
 def _read(data: Frame, column: Column) -> NDArray[Any]:
-    name = column.name
-    read = read_column(data, name)
+    read, where = read_column(data, column.name), f"column {column.name!r}"
     if column.is_numeric:
-        if read.values is None:
-            raise DataError(
-                f"column {name!r} should hold numbers ({column.kind}), got {read.dtype} values such as "
-                f"{read.levels[0]!r}. Convert it, or declare it categorical: kinds={{{name!r}: 'categorical'}}."
-            )
-        infinite = np.flatnonzero(np.isinf(read.values))
-        if len(infinite):
-            raise DataError(
-                f"column {name!r} is infinite in row {infinite[0]} ({len(infinite)} such rows). "
-                "Replace it by a number or a missing value."
-            )
-        return read.values
-    codes = LevelCodec(column).read(read)
-    unseen = np.flatnonzero(codes == -2)
-    if len(unseen) and column.unknown is not None:
-        codes[unseen] = column.levels.index(column.unknown)
-    elif len(unseen):
-        row = int(unseen[0])
-        value = read.levels[read.codes[row]] if read.codes is not None else read.values[row]  # type: ignore[index]
-        shown = ", ".join(repr(level) for level in column.levels[:8]) + (", ..." if len(column.levels) > 8 else "")
-        raise DataError(
-            f"column {name!r} has the category {value!r} in row {row}, which was not seen in fitting "
-            f"({len(unseen)} such rows). Known: {shown}. Map it to one of them, or set it missing."
-        )
-    return codes
+        remedy = f"declare it categorical: kinds={{{column.name!r}: 'categorical'}}"
+        return rows_intake.numbers_of(read, column, where, remedy)
+    remedy = "Map it to one of them, or set it missing."
+    return rows_intake.codes_of(read, column, where, "was not seen in fitting", remedy)

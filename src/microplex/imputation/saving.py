@@ -8,7 +8,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from microplex.encoding import pack, unpack
-from microplex.errors import ModelFormatError
 from microplex.flow.ensemble import Ensemble
 from microplex.imputation.intake import Form
 from microplex.imputation.model import Model
@@ -33,20 +32,11 @@ def pack_model(model: Model) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def unpack_model(content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Model:
-    """Inverse of :func:`pack_model`.
-
-    Raises
-    ------
-    ModelFormatError
-        If an entry or an array is missing or wrong.
-    """
-    try:
-        rules = Rules(content["rules"]["texts"], {k: tuple(v) for k, v in content["rules"]["codes"].items()})
-        form = Form(tuple(content["targets"]), tuple(content["conditions"]), rules)
-        schema = Schema.from_dict(content["columns"])
-        if content["model"] is None:
-            return Model(form, schema, None)
-        encoder, ensemble = unpack(content["model"], arrays)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ModelFormatError(f"the saved model is damaged: {error!r}.") from error
+    """Inverse of :func:`pack_model`."""
+    rules = Rules(content["rules"]["texts"], {k: tuple(v) for k, v in content["rules"]["codes"].items()})
+    form = Form(tuple(content["targets"]), tuple(content["conditions"]), rules)
+    schema = Schema.from_dict(content["columns"])
+    if content["model"] is None:
+        return Model(form, schema, None)
+    encoder, ensemble = unpack(content["model"], arrays)
     return Model(form, schema, encoder, ensemble.members)

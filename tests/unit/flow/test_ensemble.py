@@ -5,8 +5,8 @@ import pytest
 from oracles import random_network
 from scipy.special import logsumexp
 
-from microplex.flow.data import Data
-from microplex.flow.ensemble import Ensemble, Member, propose_orders
+from microplex.flow.data import Data, TrainOptions
+from microplex.flow.ensemble import Ensemble, Member, fit_ensemble, propose_orders
 from microplex.flow.spec import Spec, Variable
 
 KS = (3, 2, 3, 4)
@@ -77,3 +77,26 @@ def test_orders_are_rearranged_distinct_and_repeatable():
     assert orders == propose_orders(4, 5, 7, keep_first_before_last)
     assert propose_orders(1, 5, 0, lambda o: o) == [(0,)]
     assert len(propose_orders(2, 50, 0, lambda o: o)) == 2
+
+
+def test_one_order_may_be_trained_several_times_and_is_mixed():
+    codes = np.random.default_rng(0).integers(0, 2, (120, 3)).astype(np.int32)
+    flat = np.log(np.full(2, 0.5)).astype(np.float32)
+    made = [Variable(f"v{i}", 2, np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), -1, flat) for i in range(3)]
+    data, told = Data(codes, np.ones(120)), []
+
+    def fit(members):
+        spec, options = Spec((made[0],), tuple(made[1:]), 8), TrainOptions(8, 2, 32, 1e-2, members=members)
+        report = lambda share, score: told.append((members, share))  # noqa: E731
+        return fit_ensemble(spec, data, data, options, [(0, 1)], 3, 5, report)
+
+    (one, _), (three, score) = fit(1), fit(3)
+    assert [member.order for member in three.members] == [(0, 1)] * 3
+    own = [member.network.to_arrays() for member in three.members]
+    for name, x in one.members[0].network.to_arrays().items():
+        np.testing.assert_array_equal(own[0][name], x)
+    assert not np.array_equal(own[0]["heads.0"], own[1]["heads.0"])
+    shares = [share for members, share in told if members == 3]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert score == pytest.approx(three.mean_log_prob(data))

@@ -3,11 +3,12 @@ import pandas as pd
 import pytest
 
 from microplex.constraints import parse
+from microplex.encoding import Settings
 from microplex.errors import ConstraintError, DataError
 from microplex.flow.data import default_options
 from microplex.fusion.blocks import find_sources, plan_blocks
 from microplex.fusion.intake import assign_constraints
-from microplex.fusion.learning import SOURCE, Settings, _options, fit_law
+from microplex.fusion.learning import SOURCE, _options, fit_law
 from microplex.fusion.lifting import lift
 from microplex.fusion.reading import Rows, read_sources, read_weights
 from microplex.schema import Column, Schema
@@ -102,6 +103,7 @@ def test_a_constraint_belongs_to_the_last_block_that_it_ties():
 
 def test_half_of_a_large_file_is_trained_as_the_whole_is():
     assert _options(20_000).batch == default_options(30_000).batch
+    assert (_options(20_000).members, _options(50_000).members) == (3, 1)
     assert _options(20_000).mask_rate == default_options(30_000).mask_rate
     assert _options(10_000) == default_options(10_000)
     assert _options(50_000) == default_options(50_000)

@@ -8,6 +8,7 @@ import pytest
 
 from microplex import storage
 from microplex.datasets import make_population
+from microplex.encoding import Settings
 from microplex.entities import US, Entity, GroupEntity, Hierarchy, Population, as_population
 from microplex.errors import DataError, ParameterError, SchemaError
 from microplex.frames import build_frame
@@ -16,7 +17,7 @@ from microplex.hierarchy.reading import infer, read_population, read_values
 from microplex.hierarchy.roster import Roster
 from microplex.hierarchy.rules import Count, Implied, Linear, Sum
 from microplex.hierarchy.scene import Scene
-from microplex.hierarchy.stage import Settings, Stage
+from microplex.hierarchy.stage import Stage
 from microplex.hierarchy.units import draw_units, fit_units, pack_units, read_units, score_units, unpack_units
 from microplex.hierarchy.units_partition import Partition
 from microplex.hierarchy.units_writing import UnitForm, unit_columns, unit_table

@@ -46,6 +46,12 @@ def test_estimates_that_agree_add_nothing():
     assert np.isinf(combine([2.0, 2.0], [0.25, 0.25]).df)
 
 
+def test_an_estimate_that_only_imputation_moves_has_no_degrees_of_freedom_and_no_end():
+    low, high = combine([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], n_complete=10).interval()
+    assert (low, high) == (-np.inf, np.inf)
+    assert np.isfinite(combine([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]).interval()).all()
+
+
 def test_the_table_shows_a_line_an_estimate():
     text = str(combine(np.ones((2, 3)), np.ones((2, 3))))
     assert len(text.splitlines()) == 5
