@@ -3,7 +3,8 @@
 A network that is stopped early or regularised understates how variables move together, the more so the fewer its
 rows. On top of its law ``p(y | x)`` stands the uniform-association model of Goodman (1979),
 ``p(y | x) exp(a(y) + s(y)' B f(x))``, whose maximum likelihood makes the expected moments ``s(y) f(x)'`` equal to the
-observed ones. The problem is convex; the solution is folded into the network as hidden units of its own.
+observed ones. Its small-sample bias, which makes associations and precisions too large, is taken out by Jeffreys' prior
+(Firth, 1993). The problem is convex; the solution is folded into the network as hidden units of its own.
 
 The network knows a number by its bin alone, and a value drawn within a bin knows nothing of the other columns. Where
 values are given, the observed moments are those of the values: the association between bins is then raised by what
@@ -22,9 +23,9 @@ from microplex.flow.cells import Array
 from microplex.flow.network import BLOCK, Codes, Network
 
 Allowed = NDArray[np.bool_]
-RIDGE, BIAS_ROWS = 0.5, 4.0
+RIDGE, BIAS_ROWS = 0.1, 4.0
 ROWS_AN_INPUT = 10
-JITTER = 1e-6
+JITTER, HELD = 1e-6, 1e9
 TURNS, NEWTON = 3, 2
 FULL_NEWTON = 4
 LARGE_STEP = 4.0
@@ -40,10 +41,13 @@ class Scores:
         As an input: shape ``(n_codes, p)``, about of mean zero.
     outcomes
         As a target: shape ``(n_codes, d)``.
+    n_plain
+        How many of the last outcomes are corrected alike on all rows, whatever the inputs.
     """
 
     features: Array
     outcomes: Array
+    n_plain: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def match_associations(
         rows = whole if len(whole) >= ROWS_AN_INPUT * inputs.shape[1] else rows
         scaled = weights[rows] / max(weights[rows].mean(), 1e-300)
         at = _Rows(log_p[rows], inputs[rows], partners[rows], own[rows], reached[rows], scaled)
-        found = _correct(at, outcomes, int(network.hurdles[t]))
+        found = _correct(at, outcomes, int(network.hurdles[t]), scores[c + t].n_plain)
         fitted.append(found)
         biases.append((network.head_biases[t] + found.bias).astype(np.float32))
     return _folded(replace(network, head_biases=tuple(biases)), scores, fitted)
@@ -142,10 +146,10 @@ class _Rows:
     weights: Array
 
 
-def _correct(at: _Rows, outcomes: Array, hurdle: int) -> Correction:
+def _correct(at: _Rows, outcomes: Array, hurdle: int, n_plain: int) -> Correction:
     """The correction of one target; a hurdle's gate has one of its own, as it has a sigmoid of its own."""
     if hurdle < 0:
-        beta, bias = _fit(at, outcomes)
+        beta, bias = _fit(at, outcomes, n_plain)
         return Correction(beta[1:], outcomes, bias + outcomes @ beta[0])
     is_atom = np.arange(len(outcomes)) == hurdle
     closed = np.clip(at.log_p[:, hurdle], np.log(1e-9), np.log1p(-1e-9))
@@ -162,7 +166,7 @@ def _correct(at: _Rows, outcomes: Array, hurdle: int) -> Correction:
         at.reached[beyond], at.weights[beyond],
     )  # fmt: skip
     outside = np.where(is_atom[:, None], 0.0, outcomes)
-    slope, bias = _fit(rest, outside)
+    slope, bias = _fit(rest, outside, n_plain)
     bias = np.where(is_atom, change[1] - change[0] + beta[0, 0], bias + outside @ slope[0])
     both = np.hstack([is_atom[:, None].astype(float), outside])
     return Correction(np.hstack([beta, slope])[1:], both, bias)
@@ -191,21 +195,25 @@ def _laws(network: Network, codes: Codes, allowed: dict[int, Allowed]) -> list[A
     return out
 
 
-def _fit(at: _Rows, outcomes: Array) -> tuple[Array, Array]:
+def _fit(at: _Rows, outcomes: Array, n_plain: int = 0) -> tuple[Array, Array]:
     """Coefficients, shape ``(inputs, outcomes)``, and changes of the biases, shape ``(n_codes,)``."""
     k, d = outcomes.shape
     p = at.inputs.shape[1]
     beta, bias = np.zeros((p, d)), np.zeros(k)
     if not len(at.own):
         return beta, bias
-    ridge = np.diag(np.where(np.arange(p) > 0, RIDGE, JITTER))
+    is_input = np.arange(p)[:, None] > 0
+    ridge = np.where(is_input, np.where(np.arange(d) < d - n_plain, RIDGE, HELD), JITTER)
     wanted = np.bincount(at.own, at.weights, minlength=k)
+    spread = float(at.weights @ at.weights / at.weights.sum())
     for turn in range(TURNS + 1):
         for _ in range(NEWTON):
             q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)
             mean = q @ outcomes
-            slope = at.partners.T @ (at.weights[:, None] * (at.reached - mean)) - ridge @ beta
-            beta = beta + _step(slope, q, outcomes, mean, at, ridge)
+            inverse = _inverse_information(q, outcomes, mean, at, ridge)
+            reached = at.reached + spread * _jeffreys(inverse, q, outcomes, mean, at.inputs)
+            slope = at.partners.T @ (at.weights[:, None] * (reached - mean)) - ridge * beta
+            beta = beta + _step(slope, inverse)
         if turn < TURNS:  # the moments come last: biases leave them a little off
             q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)
             bias += np.log((wanted + BIAS_ROWS) / (at.weights @ q + BIAS_ROWS))
@@ -219,21 +227,46 @@ def _tilted(log_p: Array, outcomes: Array, eta: Array, bias: Array) -> Array:
     return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
-def _step(slope: Array, q: Array, outcomes: Array, mean: Array, at: _Rows, ridge: Array) -> Array:
-    """Newton's step; for many outcomes that of the diagonal bound of their covariance."""
-    (p, d), weights = slope.shape, at.weights
-    square = q @ (outcomes**2) - (mean**2 if d <= FULL_NEWTON else 0.0)
+def _inverse_information(q: Array, outcomes: Array, mean: Array, at: _Rows, ridge: Array) -> Array:
+    """Inverse of the information, shape ``(d, p, d, p)``; for many outcomes of its diagonal bound, ``(d, p, p)``."""
+    (p, d), weights = (at.inputs.shape[1], outcomes.shape[1]), at.weights
     if d > FULL_NEWTON:
-        curves = [at.partners.T @ (at.inputs * (weights * square[:, a])[:, None]) + ridge for a in range(d)]
-        step = np.stack([np.linalg.solve(curve, slope[:, a]) for a, curve in enumerate(curves)], axis=1)
+        square = q @ (outcomes**2)
+        curves = [at.partners.T @ (at.inputs * (weights * x)[:, None]) for x in square.T]
+        return np.linalg.inv(np.stack(curves) + np.einsum("pa,pq->apq", ridge, np.eye(p)))
+    curve = np.zeros((d, p, d, p))
+    for a in range(d):
+        for b in range(a + 1):
+            cross = q @ (outcomes[:, a] * outcomes[:, b]) - mean[:, a] * mean[:, b]
+            curve[a, :, b] = curve[b, :, a] = at.partners.T @ (at.inputs * (weights * cross)[:, None])
+        curve[a, :, a] += np.diag(ridge[:, a])
+    return np.linalg.inv(curve.reshape(d * p, d * p)).reshape(d, p, d, p)
+
+
+def _jeffreys(inverse: Array, q: Array, outcomes: Array, mean: Array, inputs: Array) -> Array:
+    """What Jeffreys' prior adds to the outcomes reached (Firth, 1993), shape ``(n, d)``: leverages times skewness."""
+    k, d = outcomes.shape
+    if inverse.ndim == 3:
+        skew = q @ outcomes**3 - 3.0 * mean * (q @ outcomes**2) + 2.0 * mean**3
+        leverage = np.einsum("ip,apq,iq->ia", inputs, inverse, inputs, optimize=True)
+        return np.asarray(0.5 * leverage * skew)
+    second = np.einsum("ka,kb->kab", outcomes, outcomes)
+    third = (q @ np.einsum("kab,kc->kabc", second, outcomes).reshape(k, -1)).reshape(-1, d, d, d)
+    second = (q @ second.reshape(k, -1)).reshape(-1, d, d)
+    crossed = second[..., None] * mean[:, None, None]
+    skew = third - crossed - crossed.swapaxes(2, 3) - crossed.transpose(0, 3, 2, 1)
+    skew += 2.0 * np.einsum("ia,ib,ic->iabc", mean, mean, mean)
+    leverage = np.einsum("ip,apbq,iq->iab", inputs, inverse, inputs, optimize=True)
+    return np.asarray(0.5 * np.einsum("iab,iabc->ic", leverage, skew))
+
+
+def _step(slope: Array, inverse: Array) -> Array:
+    """Newton's step, no longer than ``LARGE_STEP``."""
+    p, d = slope.shape
+    if inverse.ndim == 3:
+        step = np.stack([inverse[a] @ slope[:, a] for a in range(d)], axis=1)
     else:
-        curve = np.zeros((d, p, d, p))
-        for a in range(d):
-            for b in range(a + 1):
-                cross = q @ (outcomes[:, a] * outcomes[:, b]) - mean[:, a] * mean[:, b]
-                curve[a, :, b] = curve[b, :, a] = at.partners.T @ (at.inputs * (weights * cross)[:, None])
-            curve[a, :, a] += ridge
-        step = np.linalg.solve(curve.reshape(d * p, d * p), slope.T.reshape(-1)).reshape(d, p).T
+        step = (inverse.reshape(d * p, d * p) @ slope.T.reshape(-1)).reshape(d, p).T
     size = np.abs(step).max() if step.size else 0.0
     return np.asarray(step * min(1.0, LARGE_STEP / max(size, 1e-12)))
 
