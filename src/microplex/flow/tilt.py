@@ -3,8 +3,9 @@
 A network that is stopped early or regularised understates how variables move together, the more so the fewer its
 rows. On top of its law ``p(y | x)`` stands the uniform-association model of Goodman (1979),
 ``p(y | x) exp(a(y) + s(y)' B f(x))``, whose maximum likelihood makes the expected moments ``s(y) f(x)'`` equal to the
-observed ones. Its small-sample bias, which makes associations and precisions too large, is taken out by Jeffreys' prior
-(Firth, 1993). The problem is convex; the solution is folded into the network as hidden units of its own.
+observed ones. Small samples make associations of levels and precisions of numbers too large: Jeffreys' prior corrects
+the former (Firth, 1993), degrees of freedom the latter. The problem is convex; the solution is folded into the network
+as hidden units of its own.
 
 The network knows a number by its bin alone, and a value drawn within a bin knows nothing of the other columns. Where
 values are given, the observed moments are those of the values: the association between bins is then raised by what
@@ -41,13 +42,13 @@ class Scores:
         As an input: shape ``(n_codes, p)``, about of mean zero.
     outcomes
         As a target: shape ``(n_codes, d)``.
-    n_plain
-        How many of the last outcomes are corrected alike on all rows, whatever the inputs.
+    squared
+        Whether the outcomes are a number and its square, of which the latter is corrected alike on all rows.
     """
 
     features: Array
     outcomes: Array
-    n_plain: int = 0
+    squared: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def match_associations(
         rows = whole if len(whole) >= ROWS_AN_INPUT * inputs.shape[1] else rows
         scaled = weights[rows] / max(weights[rows].mean(), 1e-300)
         at = _Rows(log_p[rows], inputs[rows], partners[rows], own[rows], reached[rows], scaled)
-        found = _correct(at, outcomes, int(network.hurdles[t]), scores[c + t].n_plain)
+        found = _correct(at, outcomes, int(network.hurdles[t]), scores[c + t].squared)
         fitted.append(found)
         biases.append((network.head_biases[t] + found.bias).astype(np.float32))
     return _folded(replace(network, head_biases=tuple(biases)), scores, fitted)
@@ -146,10 +147,10 @@ class _Rows:
     weights: Array
 
 
-def _correct(at: _Rows, outcomes: Array, hurdle: int, n_plain: int) -> Correction:
+def _correct(at: _Rows, outcomes: Array, hurdle: int, squared: bool) -> Correction:
     """The correction of one target; a hurdle's gate has one of its own, as it has a sigmoid of its own."""
     if hurdle < 0:
-        beta, bias = _fit(at, outcomes, n_plain)
+        beta, bias = _fit(at, outcomes, squared)
         return Correction(beta[1:], outcomes, bias + outcomes @ beta[0])
     is_atom = np.arange(len(outcomes)) == hurdle
     closed = np.clip(at.log_p[:, hurdle], np.log(1e-9), np.log1p(-1e-9))
@@ -166,7 +167,7 @@ def _correct(at: _Rows, outcomes: Array, hurdle: int, n_plain: int) -> Correctio
         at.reached[beyond], at.weights[beyond],
     )  # fmt: skip
     outside = np.where(is_atom[:, None], 0.0, outcomes)
-    slope, bias = _fit(rest, outside, n_plain)
+    slope, bias = _fit(rest, outside, squared)
     bias = np.where(is_atom, change[1] - change[0] + beta[0, 0], bias + outside @ slope[0])
     both = np.hstack([is_atom[:, None].astype(float), outside])
     return Correction(np.hstack([beta, slope])[1:], both, bias)
@@ -195,24 +196,30 @@ def _laws(network: Network, codes: Codes, allowed: dict[int, Allowed]) -> list[A
     return out
 
 
-def _fit(at: _Rows, outcomes: Array, n_plain: int = 0) -> tuple[Array, Array]:
+def _fit(at: _Rows, outcomes: Array, squared: bool = False) -> tuple[Array, Array]:
     """Coefficients, shape ``(inputs, outcomes)``, and changes of the biases, shape ``(n_codes,)``."""
     k, d = outcomes.shape
     p = at.inputs.shape[1]
     beta, bias = np.zeros((p, d)), np.zeros(k)
     if not len(at.own):
         return beta, bias
-    is_input = np.arange(p)[:, None] > 0
-    ridge = np.where(is_input, np.where(np.arange(d) < d - n_plain, RIDGE, HELD), JITTER)
+    ridge = np.full((p, d), RIDGE)
+    ridge[:, d - squared :] = HELD
+    ridge[0] = JITTER
     wanted = np.bincount(at.own, at.weights, minlength=k)
-    spread = float(at.weights @ at.weights / at.weights.sum())
+    total, spread = at.weights.sum(), at.weights @ at.weights / at.weights.sum()
+    spent = min((p + 1) * spread / total, 0.5)
     for turn in range(TURNS + 1):
         for _ in range(NEWTON):
             q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)
             mean = q @ outcomes
             inverse = _inverse_information(q, outcomes, mean, at, ridge)
-            reached = at.reached + spread * _jeffreys(inverse, q, outcomes, mean, at.inputs)
-            slope = at.partners.T @ (at.weights[:, None] * (reached - mean)) - ridge * beta
+            rest = at.reached - mean
+            if squared:
+                rest[:, 1] += rest[:, 0] ** 2 * spent / (1.0 - spent)
+            else:
+                rest += spread * _jeffreys(inverse, q, outcomes, mean, at.inputs)
+            slope = at.partners.T @ (at.weights[:, None] * rest) - ridge * beta
             beta = beta + _step(slope, inverse)
         if turn < TURNS:  # the moments come last: biases leave them a little off
             q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)

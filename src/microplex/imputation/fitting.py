@@ -238,7 +238,7 @@ def _scales(encoder: Encoder, codes: Codes, weights: Array) -> list[_Scale]:
         rank[:k] = ndtri(np.clip(np.cumsum(p) - 0.5 * p, 1e-6, 1 - 1e-6))
         flags = np.eye(codec.n_codes)[:, (share > ATOM_SHARE) & _points(codec)]
         features = np.column_stack([z, rank - z, flags])
-        scores = Scores(features - share @ features, np.column_stack([z, square - share @ square]), n_plain=1)
+        scores = Scores(features - share @ features, np.column_stack([z, square - share @ square]), squared=True)
         in_values = not isinstance(codec, ShareCodec)
         out.append(_Scale(scores, middle, spread * in_values, float(share @ z), float(share @ square)))
     return out

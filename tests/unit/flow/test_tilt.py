@@ -152,13 +152,16 @@ def test_associations_of_small_samples_are_not_too_large():
     assert np.mean(found) == pytest.approx(truth, abs=0.15)  # by maximum likelihood alone 1.7 and more
 
 
-def test_plain_outcomes_are_corrected_alike_on_all_rows():
+def test_variances_are_corrected_alike_on_all_rows_and_for_degrees_of_freedom():
     network, scores, codes, weights, z = _case(hurdle=False)
-    one = [Scores(s.features, s.outcomes, n_plain=1) for s in scores]
+    one = [Scores(s.features, s.outcomes, squared=True) for s in scores]
     matched = match_associations(network, one, codes, weights, np.ones((800, 2), bool))
     assert _moments(matched, codes, weights, z).max() < 0.006
     block = matched.start(len(codes), double=True)
     block.add(0, codes[:, 0])
     block.advance(0)
     q = block.probabilities(0)
-    assert np.average(q @ z**2 - z[codes[:, 1]] ** 2, weights=weights) == pytest.approx(0.0, abs=0.02)
+    spent = 3 * (weights @ weights) / weights.sum() ** 2
+    residual = np.average((z[codes[:, 1]] - q @ z) ** 2, weights=weights)
+    square = np.average(z[codes[:, 1]] ** 2, weights=weights) + residual * spent / (1 - spent)
+    assert np.average(q @ z**2, weights=weights) == pytest.approx(square, abs=1e-4)
