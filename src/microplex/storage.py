@@ -57,14 +57,14 @@ class SavedEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         path
-            Directory to create, or a saved model to replace.
+            Directory to create, or a saved model of the same kind to replace.
 
         Raises
         ------
         ParameterError
             If the model holds training rows.
         ModelFormatError, OSError
-            If it cannot be written; nothing half-written is left.
+            If something else is in its place, or it cannot be written; nothing is lost, nothing half-written is left.
 
         Examples
         --------
@@ -152,7 +152,7 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
     Parameters
     ----------
     path
-        Directory to create, or a model directory to replace.
+        Directory to create, or a model directory of this kind to replace.
     kind
         Name of the estimator.
     content
@@ -163,7 +163,7 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
     Raises
     ------
     ModelFormatError
-        If `path` exists and is not a model directory.
+        If something else is in its place; see :func:`check_target`.
     OSError
         If it cannot be written (no permission, disk full); nothing half-written is left.
 
@@ -175,7 +175,7 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
     ...     load_model(f"{folder}/model", "Example")[0]
     {'a': 1}
     """
-    check_target(path)
+    check_target(path, kind)
     goal = Path(path)
     goal.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{goal.name}.", dir=goal.parent))
@@ -183,33 +183,85 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
         manifest = {"format": FORMAT, "kind": kind, "content": content}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False), encoding="utf-8")
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary / ARRAYS)
-        temporary.chmod(0o755)
-        old = temporary.with_name(temporary.name + ".old")
-        if goal.exists():
-            goal.rename(old)
-        temporary.rename(goal)
-        shutil.rmtree(old, ignore_errors=True)
+        _give_usual_permissions(temporary)
+        _replace(goal, temporary)
     except SafetensorError as error:
         raise OSError(f"cannot write {goal}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that holds something other than a saved model.
+def check_target(path: str | os.PathLike[str], kind: str) -> None:
+    """Refuse a path where a model may not be written: there may be nothing, an empty folder, or one of its kind alone.
+
+    Parameters
+    ----------
+    path
+        Directory to create or to replace.
+    kind
+        Name of the estimator.
 
     Raises
     ------
     ModelFormatError
-        If it does.
+        If it is a file, or a folder that holds anything but a saved model of this kind.
 
     Examples
     --------
-    >>> check_target("no-such-folder")
+    >>> check_target("no-such-folder", "Imputer")
+    >>> synth.save("model")
+    >>> check_target("model", "Imputer")
+    Traceback (most recent call last):
+    microplex.errors.ModelFormatError: model is not a saved model of kind Imputer: its manifest.json says that it \
+holds 'Synthesizer'. Choose another path, or move away what is there.
     """
     goal = Path(path)
-    if goal.exists() and not (goal / MANIFEST).is_file() and (not goal.is_dir() or any(goal.iterdir())):
-        raise ModelFormatError(f"{goal} exists and is not a saved model; choose another path or remove it.")
+    held = _held(goal, kind)
+    if held:
+        raise ModelFormatError(
+            f"{goal} is not a saved model of kind {kind}: {held}. Choose another path, or move away what is there."
+        )
+
+
+def _held(goal: Path, kind: str) -> str:
+    """What stands in the way of a model, in words; nothing if nothing does."""
+    if not goal.exists():
+        return ""
+    if not goal.is_dir():
+        return "it is a file"
+    entries = sorted(p.name for p in goal.iterdir())
+    others = [name for name in entries if name not in (MANIFEST, ARRAYS) or not (goal / name).is_file()]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        return f"it holds {others[0]!r}{more}"
+    if not entries:
+        return ""
+    try:
+        found = json.loads((goal / MANIFEST).read_text(encoding="utf-8"))["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"its {MANIFEST} is missing or damaged"
+    return "" if found == kind else f"its {MANIFEST} says that it holds {found!r}"
+
+
+def _give_usual_permissions(folder: Path) -> None:
+    """Arrays and folder may be read by whom a file written as usual may be: they are made for their owner alone."""
+    usual = (folder / MANIFEST).stat().st_mode & 0o777
+    (folder / ARRAYS).chmod(usual)
+    folder.chmod(usual | (usual & 0o444) >> 2)
+
+
+def _replace(goal: Path, temporary: Path) -> None:
+    """Put the new folder where the old one is; if that fails, the old one is put back."""
+    old = temporary.with_name(temporary.name + ".old")
+    if goal.exists():
+        goal.rename(old)
+    try:
+        temporary.rename(goal)
+    except OSError:
+        if old.exists():
+            old.rename(goal)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_model(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,18 +68,80 @@ def test_an_empty_folder_may_become_a_model(tmp_path):
     assert load_model(tmp_path / "m", "Example") == ({}, {})
 
 
-@pytest.mark.parametrize("kind", ["folder", "file"])
-def test_other_things_are_not_overwritten(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "held"), [("folder", "it holds 'data.txt'"), ("file", "it is a file")])
+def test_other_things_are_not_overwritten(tmp_path, kind, held):
     goal = tmp_path / "precious"
     if kind == "folder":
         goal.mkdir()
         (goal / "data.txt").write_text("precious")
     else:
         goal.write_text("precious")
-    with pytest.raises(ModelFormatError, match="is not a saved model; choose another path"):
+    with pytest.raises(ModelFormatError, match=f"is not a saved model of kind Example: {held}. Choose another"):
         save_model(goal, "Example", {}, {})
     assert left_in(tmp_path) == ["precious"]
     assert (goal / "data.txt" if kind == "folder" else goal).read_text() == "precious"
+
+
+FOREIGN = {
+    "a model of another kind": (lambda p: edit(p, kind="Other"), "says that it holds 'Other'"),
+    "outputs beside a manifest": (lambda p: (p / "fused.csv").write_text("precious"), "it holds 'fused.csv'"),
+    "several of them": (lambda p: [(p / n).write_text("precious") for n in "ab"], "it holds 'a' and 1 more"),
+    "a folder of the name": (lambda p: swap_for_folder(p / "arrays.safetensors"), "it holds 'arrays.safetensors'"),
+    "a manifest of no kind": (lambda p: (p / "manifest.json").write_text('{"files": []}'), "missing or damaged"),
+    "arrays alone": (lambda p: (p / "manifest.json").unlink(), "manifest.json is missing or damaged"),
+}
+
+
+def swap_for_folder(file):
+    file.unlink()
+    file.mkdir()
+    (file / "data.txt").write_text("precious")
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_only_a_model_of_the_same_kind_and_nothing_else_is_replaced(path, case):
+    change, text = FOREIGN[case]
+    change(path)
+    before = contents(path)
+    with pytest.raises(ModelFormatError, match=f"model is not a saved model of kind Example: .*{text}"):
+        save_model(path, "Example", {"a": 2}, {})
+    assert contents(path) == before
+    assert left_in(path.parent) == ["model"]
+
+
+def test_a_model_is_put_back_if_the_new_one_cannot_take_its_place(path, monkeypatch):
+    before, rename = contents(path), Path.rename
+    taken = []
+
+    def refuse(self, goal):
+        if Path(goal) == path and not taken:
+            taken.append(self)
+            raise PermissionError(13, "Permission denied")
+        return rename(self, goal)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError):
+        save_model(path, "Example", {"a": 2}, {})
+    assert taken
+    assert contents(path) == before
+    assert left_in(path.parent) == ["model"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of this kind are not known here")
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_files_and_folder_have_the_usual_permissions(tmp_path, mask):
+    earlier = os.umask(mask)
+    try:
+        save_model(tmp_path / "m", "Example", {}, ARRAYS)
+    finally:
+        os.umask(earlier)
+    for name in ("arrays.safetensors", "manifest.json"):
+        assert (tmp_path / "m" / name).stat().st_mode & 0o777 == 0o666 & ~mask
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o777 & ~mask
 
 
 def full_disk(*_):
@@ -195,9 +258,9 @@ def test_only_a_fitted_estimator_of_the_same_kind_is_saved_and_read(tmp_path):
     save_model(tmp_path / "m", "Shifted", {"parameters": {}}, {})
     with pytest.raises(ModelFormatError, match=r"the saved model is damaged: KeyError\('sum'\)"):
         Shifted.load(tmp_path / "m")
-    save_model(tmp_path / "m", "Other", {}, {})
+    save_model(tmp_path / "o", "Other", {}, {})
     with pytest.raises(ModelFormatError, match="holds a Other, expected a Shifted"):
-        Shifted.load(tmp_path / "m")
+        Shifted.load(tmp_path / "o")
 
 
 def test_damage_is_said_once_and_other_errors_pass():

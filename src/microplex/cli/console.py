@@ -189,6 +189,9 @@ def check_folder(path: Path, kind: str, option: str = "--out") -> None:
                 f"{option} {path} exists and is not a saved {kind}; choose another path or remove it."
             )
     parent = path.absolute().parent
+    inside = next((above for above in path.parents if above.exists() and not above.is_dir()), None)
+    if inside is not None:
+        raise NotADirectoryError(f"{str(inside)!r} is a file: no folder {path.name!r} can be made in it. Name another.")
     if not parent.is_dir():
         raise FileNotFoundError(f"no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
     if not os.access(parent, os.W_OK):

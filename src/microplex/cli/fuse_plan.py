@@ -119,19 +119,60 @@ class FusePlan:
                 "the plan of a fusion needs a recipient to complete, or n rows to generate: one of them."
             )
         self._check_forms()
-        if isinstance(self.association, list) and not all(
-            isinstance(a, list) and len(a) == 3 and all(isinstance(name, str) for name in a[:2])
-            for a in self.association
-        ):
-            raise ParameterError(f"association must be a number or a list of [x, y, value]; got {self.association!r}.")
+        self._check_numbers()
+        self._check_association()
         for name in self.holdouts:
             if name not in self.sources:
                 raise ParameterError(
                     f"holdouts names {name!r}, which is no source.{near_miss(str(name), self.sources)}"
                 )
+        self._check_recipient()
         for path in self.files:
             if not path.is_file():
                 raise FileNotFoundError(f"there is no file {str(path)!r}, which the plan names.")
+
+    def _check_numbers(self) -> None:
+        from microplex._validation import check_seed
+        from microplex.fusion.intake import check_whole
+
+        for name, value in (("n", self.n), ("epochs", self.epochs)):
+            if value is not None:
+                check_whole(value, name, 1)
+        check_seed(self.seed)
+
+    def _check_association(self) -> None:
+        given = self.association
+        if given is None:
+            return
+        if not isinstance(given, list):
+            _check_correlation(given, "association must be a number or a list of [x, y, value]")
+            return
+        if not all(isinstance(a, list) and len(a) == 3 and all(isinstance(name, str) for name in a[:2]) for a in given):
+            raise ParameterError(f"association must be a number or a list of [x, y, value]; got {given!r}.")
+        seen: set[frozenset[str]] = set()
+        for x, y, value in given:
+            _check_correlation(value, f"association of {x!r} with {y!r} must be a number")
+            if frozenset((x, y)) in seen:
+                raise ParameterError(f"association names {x!r} with {y!r} twice; give one value.")
+            seen.add(frozenset((x, y)))
+
+    def _check_recipient(self) -> None:
+        if not isinstance(self.recipient, Mapping):
+            return
+        source, file = self.recipient.get("source"), self.recipient["file"]
+        if source is not None and source not in self.sources:
+            raise ParameterError(
+                f"recipient: source is {source!r}, which is no source.{near_miss(source, self.sources)} "
+                f"Sources: {', '.join(self.sources)}."
+            )
+        if self.harmonisation is None or source is not None:
+            return
+        for name, entry in self.sources.items():
+            if (self.folder / entry["file"]).resolve() == (self.folder / file).resolve():
+                raise ParameterError(
+                    f"the recipient is the file of source {name!r}, in its own names and codes, and there is a "
+                    f"harmonisation: say whose they are, recipient: {{file: {file}, source: {name}}}."
+                )
 
     def _check_forms(self) -> None:
         for name in ("conditions", "targets", "constraints", "accepted"):
@@ -142,6 +183,14 @@ class FusePlan:
             given = getattr(self, name)
             if not (isinstance(given, Mapping) and all(isinstance(x, str) for pair in given.items() for x in pair)):
                 raise ParameterError(f"{name} must be names and texts, such as {{wages: tax}}; got {given!r}.")
+
+
+def _check_correlation(value: Any, words: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        hint = " Write it without quotes." if isinstance(value, str) else ""
+        raise ParameterError(f"{words}; got {value!r}.{hint}")
+    if not -1 <= value <= 1:
+        raise ParameterError(f"{words.split(' must')[0]} must lie between -1 and 1; got {value!r}.")
 
 
 def _content(path: Path) -> Any:

@@ -198,10 +198,13 @@ def _keep(synthesizer: HierarchicalSynthesizer, rules: DetectedConstraints, file
 
 def _check_files(files: _Files) -> None:
     """Refuse what could not be written, and what would replace a file that is read."""
+    from microplex.storage import check_target
+
     out = files.out.resolve()
     check_folder(files.out, "Population")
     if files.save is not None:
         check_folder(files.save, "HierarchicalSynthesizer", "--save")
+        check_target(files.save, "HierarchicalSynthesizer")
         if files.save.resolve() == out:
             raise typer.BadParameter("the model needs a folder of its own.", param_hint="'--save'")
     for path in files.read:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from microplex.cli.console import console, plain_table, split_names
+from microplex.cli.console import check_folder, console, plain_table, split_names
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from microplex.imputation import Diagnostics
 
+MODEL = "Imputer"
 SUFFIXES = ("parquet", "csv")
 WRITTEN = re.compile(r"(imputed_\d+|masks)\.(parquet|csv)")
 
@@ -26,9 +29,12 @@ def impute(
     out: Annotated[Path, typer.Option(help="Folder to write the completed files to.", show_default=False)],
     m: Annotated[int, typer.Option("--m", min=1, help="Completed files.")] = 5,
     targets: Annotated[
-        str, typer.Option(help="Columns to impute, separated by commas.", show_default="all but weight and conditions")
+        str,
+        typer.Option(help="Columns to impute, separated by commas.", show_default="all but weight, ids and conditions"),
     ] = "",
-    conditions: Annotated[str, typer.Option(help="Columns that are only read.")] = "",
+    conditions: Annotated[
+        str, typer.Option(help="Columns that are only read.", show_default="all others where --targets is given")
+    ] = "",
     weight: Annotated[str | None, typer.Option(help="Column of survey weights.")] = None,
     structural: Annotated[
         list[str] | None,
@@ -58,35 +64,29 @@ def impute(
     if kind not in SUFFIXES:
         raise typer.BadParameter(f"{kind!r} must be parquet or csv.", param_hint="'--format'")
     rules = _rules(structural or [])
-    _check_folder(out)
-    if save is not None and save.absolute() == out.absolute():
-        raise typer.BadParameter("names the folder of the completed files; name another.", param_hint="'--save'")
+    _check_places(file, out, save)
 
-    from microplex import storage
+    from microplex._validation import check_choice
     from microplex.frames import build_frame, read_table, write_table
     from microplex.imputation import Imputer
     from microplex.schema import Schema
 
-    if save is not None:
-        storage.check_target(save)
+    check_choice(proper, ("bootstrap", "ensemble", "none"), "--proper")
     data = read_table(file)
     known = None if schema is None else Schema.from_yaml(schema)
-    read_only = split_names(conditions)
-    names = split_names(targets) or None
-    if names is None and id_col is not None:
-        names = [name for name in _columns(data) if name not in {id_col, weight, *read_only}]
+    names, read_only = split_names(targets), split_names(conditions)
     imputer = Imputer(
-        names, read_only, m=m, structural=rules or None, constraints=constraint or None, schema=known,
+        names or None, read_only or None, m=m, structural=rules or None, constraints=constraint or None, schema=known,
         proper=None if proper == "none" else proper, epochs=epochs, seed=seed,
     )  # fmt: skip
     start = time.perf_counter()
-    imputer.fit(data, weight)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the notes below say the same
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        imputer.fit(_without_ids(data, id_col, [*names, *read_only]), weight)
         done = imputer.transform(data, seed=seed, id_col=id_col)
     screen = console()
     screen.print(f"Completed {len(data):,} rows {m} times in {time.perf_counter() - start:.1f} s.")
-    for note in done.notes:
+    for note in dict.fromkeys([*(str(found.message) for found in told), *done.notes]):
         screen.print(f"Note: {note}", markup=False, soft_wrap=True)
     found = imputer.diagnostics(done)
     if found.variables:
@@ -101,10 +101,30 @@ def impute(
     screen.print(f"Wrote {m} completed files and their masks to {out}/.", soft_wrap=True, markup=False)
 
 
-def _columns(data: object) -> list[str]:
-    from microplex.frames import column_names
+def _check_places(file: Path, out: Path, save: Path | None) -> None:
+    """Refuse folders that cannot be written, or that would cost what they hold, before any work is done."""
+    from microplex.storage import check_target
 
-    return list(column_names(data))
+    _check_folder(out)
+    if out.resolve() in file.resolve().parents:
+        raise typer.BadParameter(f"{str(file)!r} is read from that folder; name another.", param_hint="'--out'")
+    if save is None:
+        return
+    folder, model = out.resolve(), save.resolve()
+    if folder == model or folder in model.parents or model in folder.parents:
+        raise typer.BadParameter("the model needs a folder of its own, outside --out.", param_hint="'--save'")
+    check_target(save, MODEL)
+    check_folder(save, MODEL, "--save")
+
+
+def _without_ids(data: pd.DataFrame, id_col: str | None, named: Sequence[str]) -> pd.DataFrame:
+    """The table without a column of row ids that has no role: it says nothing about its row."""
+    if id_col is None:
+        return data
+    from microplex._validation import check_columns
+
+    check_columns(list(data.columns), [id_col], "id")
+    return data if id_col in named else data.drop(columns=id_col)
 
 
 def _rules(texts: Sequence[str]) -> dict[str, str | list[float]]:

@@ -51,15 +51,17 @@ def synthesize(
     if n is not None and (conditions_from is not None or id_col is not None):
         raise typer.BadParameter("leave out --conditions-from and --id-col, or --n.", param_hint="'--n'")
     check_output(out, TABLES)
-    _check_model_folder(save)
     given = split_names(conditions)
 
     from microplex._validation import check_columns
     from microplex.encoding.intake import keys_of
     from microplex.frames import column_names, n_rows, read_table, select, write_table
     from microplex.schema import Schema
+    from microplex.storage import check_target
     from microplex.synthesizer import Synthesizer
 
+    if save is not None:
+        check_target(save, "Synthesizer")
     data = read_table(train)
     known = None if schema is None else Schema.from_yaml(schema)
     rows: Any = None
@@ -90,16 +92,6 @@ def synthesize(
     console().print(
         f"Wrote {len(synthetic):,} rows with {generated} generated columns to {out}.", soft_wrap=True, markup=False
     )
-
-
-def _check_model_folder(path: Path | None) -> None:
-    if path is None or not path.exists():
-        return
-    from microplex.errors import ModelFormatError
-    from microplex.storage import MANIFEST
-
-    if not (path / MANIFEST).is_file() and (not path.is_dir() or any(path.iterdir())):
-        raise ModelFormatError(f"{path} exists and is not a saved model; choose another path or remove it.")
 
 
 def _print_fit(synthesizer: Synthesizer, seconds: float) -> None:

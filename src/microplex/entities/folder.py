@@ -39,7 +39,9 @@ def save_tables(folder: str | os.PathLike[str], schema: Hierarchy, tables: Mappi
     """
     goal = Path(folder)
     if goal.exists() and not _is_ours(goal) and (not goal.is_dir() or any(goal.iterdir())):
-        raise ModelFormatError(f"{goal} exists and is not a saved population; choose another path or remove it.")
+        raise ModelFormatError(
+            f"{goal} exists and is not a saved population alone; choose another path or move away what is there."
+        )
     content = {"schema": schema_to_plain(schema), "tables": {name: _describe(name, t) for name, t in tables.items()}}
     text = _json({"format": FORMAT, "kind": KIND, "content": content})
     goal.parent.mkdir(parents=True, exist_ok=True)
@@ -84,8 +86,11 @@ def load_tables(folder: str | os.PathLike[str]) -> tuple[Hierarchy, dict[str, Fr
 
 
 def _is_ours(goal: Path) -> bool:
+    """Whether a folder is a saved population and holds nothing else."""
     try:
-        return bool(json.loads((goal / MANIFEST).read_text(encoding="utf-8"))["kind"] == KIND)
+        found = json.loads((goal / MANIFEST).read_text(encoding="utf-8"))
+        known = {MANIFEST, *(f"{name}.parquet" for name in found["content"]["tables"])}
+        return found["kind"] == KIND and {path.name for path in goal.iterdir()} <= known
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -247,7 +247,7 @@ def _inverse_information(q: Array, outcomes: Array, mean: Array, at: _Rows, ridg
             cross = q @ (outcomes[:, a] * outcomes[:, b]) - mean[:, a] * mean[:, b]
             curve[a, :, b] = curve[b, :, a] = at.partners.T @ (at.inputs * (weights * cross)[:, None])
         curve[a, :, a] += np.diag(ridge[:, a])
-    return np.linalg.inv(curve.reshape(d * p, d * p)).reshape(d, p, d, p)
+    return np.asarray(np.linalg.inv(curve.reshape(d * p, d * p)).reshape(d, p, d, p))
 
 
 def _jeffreys(inverse: Array, q: Array, outcomes: Array, mean: Array, inputs: Array) -> Array:

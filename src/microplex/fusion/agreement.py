@@ -69,9 +69,10 @@ def check_agreement(
     """Check that sources agree about the variables that they share, and show both sides where they do not.
 
     An error: another kind of values, levels that a source should have seen by its size and did not, other numeric
-    codes, amounts a hundred times as large. A warning: levels of both that are too rare to judge, other bounds,
-    negative values on one side only, amounts eight times as large. Whether a value should have been seen is a
-    conditional test at level 1e-4: of c rows with it all in the one source, by effective sample size.
+    codes, numbers whose ranges do not overlap, amounts a hundred times as large. A warning: levels of both that are
+    too rare to judge, other bounds, negative values on one side only, amounts eight times as large. Whether a value
+    should have been seen is a conditional test at level 1e-4: of c rows with it all in the one source, by effective
+    sample size.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ LEVEL_OF_TEST = 1e-4
 FEW_CODES = 12
 SUSPECT, WRONG = 8.0, 100.0
 ENOUGH = 20
+APART = "the ranges do not overlap"
 UNITS = {12: "months and years", 52: "weeks and years", 100: "percent, or cents", 1000: "thousands", 1e6: "millions"}
 _MAX_SHOWN, _MAX_SHARES = 6, 8
 
@@ -139,19 +140,23 @@ def compare_numbers(a: Support, b: Support) -> Problems:
     >>> dollars, thousands = (tuple(step * np.arange(100, 200)) for step in (100, 0.1))
     >>> here = Support("cps", "numbers", 100, dollars, np.full(100, 0.01))
     >>> compare_numbers(here, Support("acs", "numbers", 100, thousands, np.full(100, 0.01)))
-    [('typical amounts differ by a factor of 1e+03 (thousands?)', True)]
+    [('the ranges do not overlap; typical amounts differ by a factor of 1e+03 (thousands?)', True)]
     """
     if _is_codes(a.levels) and _is_codes(b.levels):
         return _compare_codes(a, b)
     sides = [(np.array(side.levels, dtype=np.float64), side.shares, side.rows) for side in (a, b)]
     sizes = [_typical(x, p) for x, p, _ in sides]
+    disjoint = _are_apart(a, b)
     if all(size is not None for size in sizes):
         ratio = max(sizes) / min(sizes)  # type: ignore[type-var, operator]
         if ratio >= SUSPECT:
             enough = min(p[x != 0].sum() * n for x, p, n in sides) >= ENOUGH
             unit = next((words for factor, words in UNITS.items() if abs(math.log(ratio / factor)) < math.log(1.5)), "")
             hint = f" ({unit}?)" if unit else ""
-            return [(f"typical amounts differ by a factor of {ratio:.2g}{hint}", bool(ratio >= WRONG and enough))]
+            words = f"typical amounts differ by a factor of {ratio:.2g}{hint}"
+            return [(f"{APART}; {words}" if disjoint else words, disjoint or bool(ratio >= WRONG and enough))]
+    if disjoint:
+        return [(APART, True)]
     problems: Problems = []
     for k, words in ((0, "the first"), (1, "the second")):
         (x, p, n), (y, _, m) = sides[k], sides[1 - k]
@@ -169,8 +174,8 @@ def compare_numbers(a: Support, b: Support) -> Problems:
 
 def _compare_codes(a: Support, b: Support) -> Problems:
     """Compare a few whole numbers, which may be codes or counts."""
-    if not set(a.levels) & set(b.levels):
-        return [("no value in common", True)]
+    if _are_apart(a, b):
+        return [(APART, True)]
     limit = LEVEL_OF_TEST / FEW_CODES
     odd = [[value for value, chance in found if chance < limit] for found in (_only(a, b), _only(b, a))]
     if odd[0] and odd[1]:
@@ -178,7 +183,14 @@ def _compare_codes(a: Support, b: Support) -> Problems:
     for found, words in zip(odd, ("the first", "the second"), strict=True):
         if found:
             return [(f"only {words} has {_shown(found)}, which the other should have by its size", False)]
+    if not set(a.levels) & set(b.levels):
+        return [("no value in common, of too few rows to judge", False)]
     return []
+
+
+def _are_apart(a: Support, b: Support) -> bool:
+    """Whether the ranges of numbers, ascending, do not overlap at all."""
+    return bool(a.levels[-1] < b.levels[0] or b.levels[-1] < a.levels[0])  # type: ignore[operator]
 
 
 def _only(side: Support, other: Support) -> list[tuple[Level, float]]:

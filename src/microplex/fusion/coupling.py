@@ -7,6 +7,7 @@ Sklar, 1959) moves their dependence given the common variables and leaves the la
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,11 @@ def link(blocks: Sequence[Sequence[str]], pairs: Mapping[tuple[str, str], float]
     pairs : mapping of (str, str) to float
         Correlation of normal scores.
 
+    Warns
+    -----
+    UserWarning
+        If they had to be shrunk.
+
     Examples
     --------
     >>> link([["wages"], ["gains"]], {("wages", "gains"): 0.5}).matrix.tolist()
@@ -92,6 +98,14 @@ def link(blocks: Sequence[Sequence[str]], pairs: Mapping[tuple[str, str], float]
             off[i, j] = off[j, i] = rho
     lowest = float(np.linalg.eigvalsh(off).min(initial=0.0))
     scale = min(1.0, LARGEST / -lowest) if lowest < 0 else 1.0
+    if -lowest > 1 + 1e-9:  # a correlation of one alone is only rounded to the largest that can be drawn from
+        pair, rho = max(pairs.items(), key=lambda item: abs(item[1]))
+        warnings.warn(
+            f"no joint law has all the correlations of association: they are multiplied by {scale:.2f} "
+            f"(that of {pair[0]!r} and {pair[1]!r}, {rho:.2f}, becomes {scale * rho:.2f}). Ask for less, or fewer.",
+            UserWarning,
+            stacklevel=5,
+        )
     return Links(names, np.eye(len(names)) + scale * off)
 
 
@@ -113,7 +127,12 @@ def read_association(
     Raises
     ------
     ParameterError, ColumnNotFoundError
-        If a value is outside [-1, 1], or a pair is not one that the sources leave open.
+        If a value is outside [-1, 1], a pair is not one that the sources leave open, or has two values.
+
+    Warns
+    -----
+    UserWarning
+        If a number has no pair to move.
     """
     numbers = association.values() if isinstance(association, Mapping) else [association]
     for rho in numbers:
@@ -127,6 +146,12 @@ def read_association(
                 first = [name for name in other if name in apart[place]]
                 size = np.sqrt(len(first) * len(block)) if first else 1.0
                 found |= {(a, b): float(association) / float(size) for a in first for b in block}
+        if association and not found:
+            warnings.warn(
+                f"association={association} has nothing to move: every two targets are observed together by a source.",
+                UserWarning,
+                stacklevel=5,
+            )
         return found
     for pair, rho in association.items():
         if not isinstance(pair, tuple) or len(pair) != 2:
@@ -136,6 +161,11 @@ def read_association(
         if early not in apart[home[late]]:
             raise ParameterError(
                 f"association of {early!r} and {late!r}: a source observes both, so that it is learnt, not assumed."
+            )
+        if found.get((early, late), float(rho)) != float(rho):
+            raise ParameterError(
+                f"association of {early!r} and {late!r} is given twice, as {found[early, late]:g} and as {rho:g}: "
+                "the order of a pair does not matter. Give it once."
             )
         found[early, late] = float(rho)
     return found

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from microplex._validation import check_columns, check_weights
 from microplex.errors import DataError
 from microplex.frames import Frame, check_frame, column_names, n_rows, read_column
+from microplex.fusion.common import check_source_names
 from microplex.fusion.coverage_picture import draw_coverage
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -189,7 +190,7 @@ def coverage(
     """
     if not sources:
         raise DataError("coverage needs at least one source.")
-    _check_named(sources, structural or {}, "structural")
+    check_source_names(structural or {}, list(sources), "structural")
     weights = source_weights(sources, weight_col)
     names = {source: [n for n in column_names(frame) if n != weights[source][0]] for source, frame in sources.items()}
     variables = list(dict.fromkeys(name for own in names.values() for name in own))
@@ -246,7 +247,7 @@ def source_weights(
     for frame in sources.values():
         check_frame(frame)
     own = weight_col if isinstance(weight_col, Mapping) else {}
-    _check_named(sources, own, "weight_col")
+    check_source_names(own, list(sources), "weight_col")
     if isinstance(weight_col, str):
         own = {source: weight_col for source, frame in sources.items() if weight_col in column_names(frame)}
         check_columns(column_names(next(iter(sources.values()))), [] if own else [weight_col], "weight")
@@ -261,12 +262,6 @@ def source_weights(
                 raise DataError(f"weight {name!r} of source {source!r} must hold numbers.")
         found[source] = name, check_weights(values, n_rows(frame), f"weight of source {source!r}")
     return found
-
-
-def _check_named(sources: Mapping[str, Frame], given: Mapping[str, object], part: str) -> None:
-    for name in given:
-        if name not in sources:
-            check_columns(list(sources), [name], f"{part}: source")
 
 
 def _impossible(marks: ArrayLike | None, present: NDArray[np.bool_], label: str) -> NDArray[np.bool_]:

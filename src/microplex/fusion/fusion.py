@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from microplex.encoding import Settings, writing
 from microplex.encoding import intake as rows_intake
 from microplex.frames import Frame, assign, build_frame, column_names, frame_kind, select
 from microplex.fusion.blocks import assumptions_of
-from microplex.fusion.completing import check_derived, complete_rows
+from microplex.fusion.completing import Resampling, check_derived, complete_rows
 from microplex.fusion.coupling import Links, link, read_association
 from microplex.fusion.coverage import coverage
 from microplex.fusion.harmonise import Harmonisation
@@ -32,7 +33,8 @@ from microplex.fusion.intake import (
 )
 from microplex.fusion.learning import Law, fit_law
 from microplex.fusion.lifting import lift
-from microplex.fusion.recipient import check_names, in_variables
+from microplex.fusion.reading import Rows
+from microplex.fusion.recipient import check_names, in_variables, training_ranges, warn_beyond
 from microplex.fusion.report import Completed, FusionReport, provenance_of, reported, warn_few
 from microplex.fusion.saving import pack_laws, unpack_fusion
 from microplex.fusion.scoring import score_laws
@@ -164,7 +166,8 @@ class MultiSourceFusion(SavedEstimator):
         Warns
         -----
         UserWarning
-            If only some sources have weights, or few rows observe two blocks together.
+            If only some sources have weights, a common variable is called as weights are, amounts of other periods
+            are not uprated, or few rows observe two blocks together.
 
         Examples
         --------
@@ -188,6 +191,7 @@ class MultiSourceFusion(SavedEstimator):
                 once = fit_law(block, [*block.known, *block.linked], data, rules[place], settings, partly)
                 laws.append(lift(laws, once, data, rules[place], settings, partly))
         self.laws_, self.blocks_, self.schema_ = tuple(laws), blocks, data.schema
+        self.ranges_ = training_ranges(data)
         self.sources_, self.frame_kind_ = data.names, frame_kind(next(iter(frames.values())))
         self.assumptions_ = assumptions_of(blocks)
         columns = {name: [v for v in self.schema_.names if v in column_names(f)] for name, f in frames.items()}
@@ -243,6 +247,12 @@ class MultiSourceFusion(SavedEstimator):
         NotFittedError, DataError, ParameterError
             If the input cannot be used.
 
+        Warns
+        -----
+        UserWarning
+            If numbers lie far outside what was learnt from, a table of the harmonisation is not given, no joint law
+            has the associations asked for, or there is nothing that they could move.
+
         Examples
         --------
         >>> fusion.complete(acs.head(2), seed=1).equals(fusion.complete(acs.head(9), seed=1).head(2))
@@ -291,10 +301,12 @@ class MultiSourceFusion(SavedEstimator):
         seed, links = check_seed(seed), self._links(association)
         if source is not None:
             check_choice(source, self.sources_, "source")
-        read = in_variables(self.harmonisation, recipient, source, tables, harmonised)
+        read = in_variables(self.harmonisation, recipient, source, tables, harmonised, self.schema_.names)
         rows = read_recipient(recipient if read is None else read, self.schema_)
         keys = rows_intake.keys_of(recipient, rows.n, id_col, check_whole(first_row, "first_row", 0))
         check_derived(self.laws_, rows)
+        unnamed = self.harmonisation is not None and source is None and not harmonised
+        warn_beyond(self.ranges_, rows, self.schema_, unnamed)
         names = [name for name in self.schema_.names if not rows.seen[name].all()]
         if read is not None and self.harmonisation is not None and source is not None:
             check_names(self.harmonisation, recipient, source, names)
@@ -307,7 +319,7 @@ class MultiSourceFusion(SavedEstimator):
                 stacklevel=2,
             )
         frame = assign(recipient, writing.columns(self.schema_, full.values, names))
-        return Completed(frame, provenance_of(self.laws_, rows, source), resampling)
+        return self._completed(frame, rows, source, resampling)
 
     def generate(
         self,
@@ -367,7 +379,7 @@ class MultiSourceFusion(SavedEstimator):
         rows = empty_rows(self.schema_, n)
         full, found = complete_rows(self.laws_, self._links(association), rows, keys, check_seed(seed), source)
         frame = build_frame(writing.columns(self.schema_, full.values, list(self.schema_.names)), self.frame_kind_)
-        return Completed(frame, provenance_of(self.laws_, rows, source), found)
+        return self._completed(frame, rows, source, found)
 
     def log_prob(self, data: Frame) -> NDArray[np.float64]:
         """Log law of rows, under the assumptions stated.
@@ -427,6 +439,11 @@ class MultiSourceFusion(SavedEstimator):
     @classmethod
     def _unpack(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         return unpack_fusion(cls, content, arrays)
+
+    def _completed(self, frame: Any, rows: Rows, source: str | None, resampling: Resampling) -> Completed:
+        cells = provenance_of(self.laws_, rows, source)
+        named = tuple(dict.fromkeys((*cells.sources, *self.sources_)))
+        return Completed(frame, replace(cells, sources=named), resampling)
 
     def _links(self, association: Association | None) -> Links:
         if association is None:

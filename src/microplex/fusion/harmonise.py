@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from microplex._validation import check_columns
 from microplex.errors import ColumnNotFoundError, DataError, SchemaError
 from microplex.frames import Frame, build_frame, column_names, frame_kind
+from microplex.fusion.common import check_source_names
 from microplex.fusion.harmonise_apply import harmonise_source, written
 from microplex.fusion.harmonise_checks import check_plan, order_derivations
 from microplex.fusion.harmonise_column import SourceColumn, check_fields, copied
@@ -170,9 +170,7 @@ class Harmonisation:
 3 (2 rows). Name them in recode or missing, or give otherwise. Known codes: 1.
         """
         wanted = [*self.sources, *self.tables]
-        for name in sources:
-            if name not in wanted:
-                check_columns(wanted, [name], "source or table")
+        check_source_names(sources, wanted, what="source or table")
         absent = [name for name in wanted if name not in sources]
         if absent:
             raise DataError(
@@ -212,8 +210,9 @@ class Harmonisation:
         >>> list(plan.apply_to(pd.DataFrame({"A_AGE": [40]}), "cps", partial=True))
         ['age']
         """
-        if source not in self.sources:
-            check_columns(self.sources, [source], "source")
+        check_source_names([source], self.sources)
+        if tables:
+            check_source_names(tables, [*self.tables, *self.sources], "tables", "table")
         return self._harmonised(source, {**(tables or {}), source: frame}, partial)
 
     def unused(self, sources: Mapping[str, Frame]) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from microplex.errors import DataError
 from microplex.frames import ColumnData, Frame, Level, Levelled, check_frame, column_names, read_column, restore_values
 from microplex.fusion.harmonise_checks import target_period
 from microplex.fusion.harmonise_column import SourceColumn
-from microplex.fusion.harmonise_groups import aggregate, group_rows, lookup, take_rows
+from microplex.fusion.harmonise_groups import aggregate, group_rows, lookup, other_type, take_rows
 
 if TYPE_CHECKING:
     from microplex.fusion.harmonise import Harmonisation
@@ -248,6 +248,7 @@ def lookup_members(keys: pd.Index[Any], names: pd.Index[Any], place: str, source
         raise DataError(
             f"{label}: {int((rows < 0).sum()):,} rows of {place!r} belong to no row of {source!r}; the first, "
             f"row {first}, has key {keys[first]}. Leave such rows out, or add their groups."
+            + other_type(keys, names, source)
         )
     return rows
 

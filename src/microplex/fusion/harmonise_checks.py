@@ -96,6 +96,31 @@ def target_period(plan: Harmonisation) -> int | None:
     return plan.period if plan.period is not None else max(fixed, default=None)
 
 
+def find_other_periods(plan: Harmonisation) -> dict[str, str]:
+    """Return the variables that are read as numbers of another period and not brought to the one to be reached.
+
+    Parameters
+    ----------
+    plan : Harmonisation
+
+    Returns
+    -------
+    dict of str to str
+        By variable, the sources and periods concerned, in words.
+    """
+    goal = target_period(plan)
+    found = {}
+    for name, by_source in plan.variables.items():
+        late = []
+        for source, column in by_source.items():
+            period = plan.periods.get(source, goal)
+            if period != goal and not (column.recode or column.cut or column.aggregate in ("any", "count")):
+                late.append(f"{source} by row" if isinstance(period, Mapping) else f"{source} {period}")
+        if late and name not in plan.uprating:
+            found[name] = ", ".join(late)
+    return found
+
+
 def _every(plan: Harmonisation) -> Iterator[tuple[str, str, SourceColumn]]:
     for name, by_source in plan.variables.items():
         for source, column in by_source.items():

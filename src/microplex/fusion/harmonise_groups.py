@@ -69,8 +69,23 @@ def lookup(keys: pd.Index[Any], wanted: pd.Index[Any], place: str, label: str) -
         first = int(np.argmax(found < 0))
         raise DataError(
             f"{label}: {place!r} has no row with key {wanted[first]} ({int((found < 0).sum()):,} such keys)."
+            + other_type(wanted, keys, place)
         )
     return found
+
+
+def other_type(keys: pd.Index[Any], known: pd.Index[Any], place: str) -> str:
+    """Return the remark that keys are text on one side and numbers on the other, or nothing.
+
+    Examples
+    --------
+    >>> other_type(pd.Index([7]), pd.Index(["7"]), "households")
+    " The keys are numbers here and text in 'households': make them of one type."
+    """
+    sorts = ["text" if isinstance(side[0], str) else "numbers" for side in (keys, known) if len(side)]
+    if len(set(sorts)) < 2:
+        return ""
+    return f" The keys are {sorts[0]} here and {sorts[1]} in {place!r}: make them of one type."
 
 
 def take_rows(data: ColumnData, rows: Ints) -> ColumnData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from microplex.errors import ConstraintError, DataError, ParameterError
 from microplex.frames import Frame, check_frame, column_names, n_rows, read_column, select
 from microplex.fusion.agreement import check_agreement
 from microplex.fusion.blocks import Block, find_sources, plan_blocks
+from microplex.fusion.common import check_common
 from microplex.fusion.harmonise import WEIGHT, Harmonisation
+from microplex.fusion.harmonise_checks import find_other_periods, target_period
 from microplex.fusion.learning import SOURCE
 from microplex.fusion.reading import Rows, Sources, read_sources, read_values, read_weights
 from microplex.schema import Schema
@@ -104,7 +107,10 @@ def harmonised_frames(
     frames = dict(sources) if plan is None else plan.apply(sources)
     if plan is not None and plan.weights:
         if weight_col is not None:
-            raise ParameterError("the harmonisation names the weights: leave out weight_col.")
+            raise ParameterError(
+                f"weights are named twice: by the harmonisation, for {', '.join(map(repr, plan.weights))}, and in the "
+                f"call, as {weight_col!r}. Leave out weight_col."
+            )
         weight_col = WEIGHT
     if not (weight_col is None or isinstance(weight_col, (str, Mapping))):
         raise ParameterError(f'weight_col must be a name, or such as {{"cps": "w"}}; got {weight_col!r}.')
@@ -190,6 +196,8 @@ def read_training(
     weights = read_weights(frames, weight_of or None)
     observed = {name: [c for c in column_names(f) if c != weight_of.get(name)] for name, f in frames.items()}
     conditions, targets = find_roles(observed, fusion.condition_vars, fusion.target_vars, fusion.authority)
+    if fusion.condition_vars is None:
+        check_common(frames, conditions, weight_of)
     every = [*conditions, *targets]
     check_columns(every, list(fusion.kinds or ()), "kinds:")
     sources_of = find_sources(observed, every, fusion.authority)
@@ -199,7 +207,25 @@ def read_training(
         shared[source] = select(frame, [*used, *([weight_of[source]] if source in weight_of else [])])
     check_agreement(shared, weight_col=dict(weight_of) or None, accepted=tuple(fusion.accepted))
     blocks = plan_blocks(sources_of, conditions, targets)
-    return read_sources(frames, every, weights, sources_of, fusion.schema, fusion.kinds), blocks
+    data = read_sources(frames, every, weights, sources_of, fusion.schema, fusion.kinds)
+    _warn_not_uprated(fusion.harmonisation, data.schema)
+    return data, blocks
+
+
+def _warn_not_uprated(plan: Harmonisation | None, schema: Schema) -> None:
+    """Warn of amounts of several periods; ages, counts and codes have none, and are no amounts by their kind."""
+    other = {} if plan is None else find_other_periods(plan)
+    amounts = [name for name in other if name in schema and schema[name].kind in ("continuous", "semicontinuous")]
+    if plan is not None and amounts:
+        shown = "; ".join(f"{name!r} ({other[name]})" for name in amounts)
+        reached = target_period(plan)
+        goal = "" if reached is None else f", while the result is of {reached}"
+        warnings.warn(
+            f"amounts of other periods without uprating: {shown}{goal}. Give their factors in uprating; 1 for what "
+            "has no price, such as hours.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def assign_constraints(constraints: Sequence[Constraint], blocks: Sequence[Block]) -> list[list[Constraint]]:

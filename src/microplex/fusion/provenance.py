@@ -58,6 +58,8 @@ class Provenance:
         Every origin there is, once.
     codes : mapping of str to ndarray of uint8 or uint16, shape (n,) or (1,)
         By column, the places of its cells in `origins`; of shape (1,) where all rows have one.
+    sources : tuple of str
+        Every source named so far, also those of which no cell is left.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class Provenance:
     n: int
     origins: tuple[Origin, ...] = ()
     codes: Mapping[str, Codes] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -129,7 +132,7 @@ class Provenance:
                 origins, absent = _with(origins, Origin("absent"))
                 codes[name] = _small(np.array([absent]))
             codes[name] = _small(np.where(chosen, code, codes[name].astype(np.int64)))
-        return Provenance(self.n, origins, codes)._tidy()
+        return Provenance(self.n, origins, codes, self.sources)._tidy()
 
     def of(self, column: str) -> Levelled:
         """Return the origins of a column's cells as a categorical column of text.
@@ -187,7 +190,7 @@ class Provenance:
         for row, codes in zip(shares, self.codes.values(), strict=True):
             one = np.array([w.sum()]) if len(codes) != self.n else w
             row[:] = np.bincount(codes, weights=one, minlength=len(self.origins)) / w.sum()
-        return ProvenanceSummary(self.columns, self.origins, shares)
+        return ProvenanceSummary(self.columns, self.origins, shares, self.sources)
 
     def merge(self, other: Provenance) -> Provenance:
         """Return the columns of both; where both have one, the other's holds except for its absent cells.
@@ -220,7 +223,7 @@ class Provenance:
         for name, theirs in other.codes.items():
             new = place[1][theirs]
             codes[name] = _small(np.where(is_absent[theirs], codes[name], new) if name in codes else new)
-        return Provenance(self.n, origins, codes)._tidy()
+        return Provenance(self.n, origins, codes, (*self.sources, *other.sources))._tidy()
 
     def take(self, rows: ArrayLike) -> Provenance:
         """Return the provenance of some rows, by their numbers or a mask.
@@ -233,7 +236,7 @@ class Provenance:
         chosen = np.arange(self.n)[np.asarray(rows)]
         codes = {name: codes if len(codes) != self.n else codes[chosen] for name, codes in self.codes.items()}
         codes = {name: _small(np.array(found)) for name, found in codes.items()}
-        return Provenance(len(chosen), self.origins, codes)._tidy()
+        return Provenance(len(chosen), self.origins, codes, self.sources)._tidy()
 
     @classmethod
     def stack(cls, parts: Sequence[Provenance]) -> Provenance:
@@ -262,7 +265,8 @@ class Provenance:
                 for part, moved in zip(parts, place, strict=False)
             ]
             codes[name] = _small(np.concatenate(found))
-        return cls(sum(part.n for part in parts), origins, codes)._tidy()
+        named = tuple(source for part in parts for source in part.sources)
+        return cls(sum(part.n for part in parts), origins, codes, named)._tidy()
 
     def _tidy(self) -> Provenance:
         """Return the same with columns of one origin as a single number, and no origin that no cell has."""
@@ -271,7 +275,8 @@ class Provenance:
         place = np.zeros(len(self.origins) + 1, dtype=np.int64)
         place[used] = np.arange(len(used))
         tidy = {name: _small(place[c]) for name, c in codes.items()}
-        return Provenance(self.n, tuple(self.origins[code] for code in used), tidy)
+        named = dict.fromkeys((*self.sources, *(origin.source for origin in self.origins if origin.source)))
+        return Provenance(self.n, tuple(self.origins[code] for code in used), tidy, tuple(named))
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,6 +289,8 @@ class ProvenanceSummary:
     origins : tuple of Origin
     shares : ndarray of float64, shape (n_columns, n_origins)
         Rows add up to one.
+    sources : tuple of str
+        Sources that cells could be of.
 
     Examples
     --------
@@ -295,11 +302,21 @@ class ProvenanceSummary:
     columns: tuple[str, ...]
     origins: tuple[Origin, ...]
     shares: NDArray[np.float64]
+    sources: tuple[str, ...] = ()
 
     def share(self, column: str, kind: str, source: str | None = None) -> float:
-        """Return the share of a column's cells of a kind, and of a source if one is named."""
+        """Return the share of a column's cells of a kind, and of a source if one is named.
+
+        Raises
+        ------
+        ColumnNotFoundError, ParameterError
+            If there is no such column, kind or source.
+        """
         check_columns(self.columns, [column], "provenance")
         check_choice(kind, KINDS, "kind")
+        if source:  # cells that are absent or derived may have none
+            named = (*self.sources, *(origin.source for origin in self.origins if origin.source))
+            check_choice(source, list(dict.fromkeys(named)), "source")
         wanted = [origin.kind == kind and source in (None, origin.source) for origin in self.origins]
         return float(self.shares[self.columns.index(column)][wanted].sum())
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.stats import betabinom
 
 from microplex.errors import DataError, ParameterError
 from microplex.frames import Frame, check_frame, column_names
 from microplex.fusion.harmonise import Harmonisation
 from microplex.fusion.harmonise_column import SourceColumn
+from microplex.fusion.reading import Floats, Rows, Sources
+from microplex.schema import Column, Schema
+
+OUTSIDE, CHANCE = 0.05, 0.01
 
 
 def in_variables(
@@ -16,6 +24,7 @@ def in_variables(
     source: str | None,
     tables: Mapping[str, Frame] | None,
     harmonised: bool,
+    names: Sequence[str],
 ) -> Frame | None:
     """Return a recipient in the variables of the fusion; None if it is already.
 
@@ -30,11 +39,19 @@ def in_variables(
         Other tables that the variables of the source name.
     harmonised : bool
         Whether it has the variables' names and codes although a source is named.
+    names : sequence of str
+        Variables of the fusion.
 
     Raises
     ------
     ParameterError, DataError, ColumnNotFoundError
-        If tables are given that nothing reads, or the recipient cannot be harmonised row by row.
+        If tables are given that nothing reads, the recipient has the columns of a source that is not named, or cannot
+        be harmonised row by row.
+
+    Warns
+    -----
+    UserWarning
+        If a table is not given, so that the variables read from it are drawn.
     """
     if plan is None or source is None or harmonised:
         if tables:
@@ -42,6 +59,8 @@ def in_variables(
                 "tables are read where a fusion with a harmonisation completes a recipient in the names of its own "
                 "file: name that source, and leave out harmonised=True."
             )
+        if plan is not None and not harmonised and source is None:
+            _check_unnamed(plan, recipient)
         return None
     check_frame(recipient)
     goal = plan.entity or plan.entities.get(source)
@@ -51,7 +70,83 @@ def in_variables(
             "recipient's own rows cannot be handed back. Harmonise it with harmonisation.apply_to and complete the "
             "result with harmonised=True."
         )
-    return plan.apply_to(recipient, source, tables=tables, partial=True)
+    read = plan.apply_to(recipient, source, tables=tables, partial=True)
+    absent: dict[str, list[str]] = {}
+    for name, by_source in plan.variables.items():
+        table = by_source[source].table if source in by_source else None
+        if table is not None and table not in (source, *(tables or ())):
+            absent.setdefault(table, []).append(name)
+    for table, lost in absent.items():
+        derived = [name for name in plan.derived(source) if _rests_on(plan, name, lost)]
+        drawn = [name for name in (*lost, *derived) if name in names]
+        if drawn:
+            warnings.warn(
+                f"the harmonisation reads table {table!r} for source {source!r}, and it is not given: "
+                f"{', '.join(drawn)} {'is' if len(drawn) == 1 else 'are'} drawn. Pass it in tables.",
+                UserWarning,
+                stacklevel=4,
+            )
+    return read
+
+
+def training_ranges(data: Sources) -> dict[str, tuple[float, float, int]]:
+    """Return the smallest and the largest value of each number that is learnt, in any source, and how many there are.
+
+    Parameters
+    ----------
+    data : Sources
+
+    Returns
+    -------
+    dict of str to (float, float, int)
+        Without dates: those of another period are no clash.
+    """
+    found = {}
+    for column in data.schema:
+        x = _numbers(data.rows, column)
+        if len(x):
+            found[column.name] = float(x.min()), float(x.max()), len(x)
+    return found
+
+
+def warn_beyond(ranges: Mapping[str, tuple[float, float, int]], rows: Rows, schema: Schema, unnamed: bool) -> None:
+    """Warn of numbers of a recipient that lie outside those that were learnt from: perhaps in another unit.
+
+    More than one in twenty, and more than one would see once in a hundred recipients of the same law: n values leave a
+    share outside their range that follows a beta law of 2 and n - 1 (Wilks, 1941).
+
+    Parameters
+    ----------
+    ranges : mapping of str to (float, float, int)
+        From `training_ranges`.
+    rows : Rows
+        The recipient.
+    schema : Schema
+    unnamed : bool
+        Whether it could be in the codes of a source that was not named.
+
+    Warns
+    -----
+    UserWarning
+        Variable and both ranges are shown.
+    """
+    shown = []
+    for name, (low, high, n) in ranges.items():
+        x = _numbers(rows, schema[name])
+        outside = int(((x < low) | (x > high)).sum())
+        if outside > OUTSIDE * len(x) and betabinom.sf(outside - 1, len(x), 2, max(n - 1, 1)) < CHANCE:
+            shown.append(
+                f"{name!r}: {outside / len(x):.0%} of its values, which run from {x.min():,.6g} to {x.max():,.6g}; in "
+                f"training from {low:,.6g} to {high:,.6g}"
+            )
+    if shown:
+        remedy = "If the recipient is in the codes of one of the sources, say source=." if unnamed else ""
+        warnings.warn(
+            "the recipient has values far outside what was learnt from. "
+            f"{'. '.join(shown)}. {remedy or 'Look at its codes and units.'}",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def check_names(plan: Harmonisation, recipient: Frame, source: str, drawn: Sequence[str]) -> None:
@@ -77,6 +172,40 @@ def check_names(plan: Harmonisation, recipient: Frame, source: str, drawn: Seque
                 f"it from {source!r}, and this variable is to be drawn. Rename the column; or, if the recipient has "
                 "the variables' names and codes already, say harmonised=True."
             )
+
+
+def _check_unnamed(plan: Harmonisation, recipient: Frame) -> None:
+    """Refuse a recipient without `source` that has all columns that a source's harmonisation reads, renamed ones too.
+
+    Raises
+    ------
+    ParameterError
+    """
+    check_frame(recipient)
+    have = set(column_names(recipient))
+    for source in plan.sources:
+        own = {v: by[source] for v, by in plan.variables.items() if source in by and by[source].table in (None, source)}
+        renamed = {v: read for v, read in own.items() if v not in have and read.columns != (v,)}
+        if renamed and all(have.issuperset(read.columns) for read in own.values()):
+            shown = ", ".join(f"{' + '.join(read.columns)} ({v!r})" for v, read in renamed.items())
+            raise ParameterError(
+                f"the recipient has every column that the harmonisation reads of source {source!r}, under its own "
+                f"names: {shown}. Say source={source!r}, so that it is harmonised; or harmonised=True if the recipient "
+                "has the variables' names and codes already."
+            )
+
+
+def _rests_on(plan: Harmonisation, name: str, lost: Sequence[str]) -> bool:
+    terms = plan.derivations[name]
+    return any(term in lost or (term in plan.derivations and _rests_on(plan, term, lost)) for term in terms)
+
+
+def _numbers(rows: Rows, column: Column) -> Floats:
+    """Return the observed values of a number, without codes that mean something else; none of dates and levels."""
+    if not column.is_numeric or column.kind == "date":
+        return np.zeros(0)
+    x = rows.values[column.name][rows.seen[column.name]]
+    return np.asarray(x[~(np.isnan(x) | np.isin(x, column.missing_codes))], dtype=np.float64)
 
 
 def _as_it_is(read: SourceColumn, name: str) -> bool:

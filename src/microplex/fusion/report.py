@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,13 @@ import pandas as pd
 from microplex.encoding import FitReport
 from microplex.fusion.blocks import Assumption, Block
 from microplex.fusion.completing import Resampling
+from microplex.fusion.coupling import Links, link, read_association
 from microplex.fusion.learning import Law
 from microplex.fusion.provenance import Provenance
 from microplex.fusion.reading import Rows, Sources
 
 FEW_LINKED = 200
+SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,53 @@ class FusionReport:
                 "linked": ", ".join(block.linked),
                 "rows": block.fit.n_rows,
                 "rows linked": block.n_linked,
-                "held-out log-likelihood": block.fit.held_out_log_prob,
+                "held-out log-likelihood": np.nan if score is None else score,
             }
             for block in self.blocks
+            for score in [block.fit.held_out_log_prob]
         ]
         return pd.DataFrame(rows)
 
+    def assumed(self, association: float | Mapping[tuple[str, str], float] | None = None) -> tuple[str, ...]:
+        """Say what rows are drawn with where no source observes two variables together.
+
+        Parameters
+        ----------
+        association : float or mapping of (str, str) to float, optional
+            As `MultiSourceFusion.complete` takes it; independence by default.
+
+        Returns
+        -------
+        tuple of str
+            A sentence or two for each of the assumptions.
+
+        Raises
+        ------
+        ParameterError, ColumnNotFoundError
+            If an association cannot be used.
+
+        Examples
+        --------
+        >>> open_pair = Assumption(("wages",), ("gains",), ("age",), ("cps",), ("tax",))
+        >>> FusionReport((), (open_pair,), {}).assumed()
+        ('wages (from cps) and gains (from tax) are independent given age: no source observes both.',)
+        """
+        if association is None:
+            return tuple(str(assumption) for assumption in self.assumptions)
+        targets = [block.targets for block in self.blocks]
+        apart = [{name for a in self.assumptions if a.second == own for name in a.first} for own in targets]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # they are told where rows are drawn
+            asked = read_association(association, targets, apart)
+            links = link(targets, asked)
+        return tuple(_drawn_with(a, asked, links) for a in self.assumptions)
+
     def __str__(self) -> str:
         """Say it in words."""
+        return self.describe()
+
+    def describe(self, association: float | Mapping[tuple[str, str], float] | None = None) -> str:
+        """Say it in words, with the association that rows are drawn with; see `assumed`."""
         lines = [f"{name}: {size:,.0f} effective rows" for name, size in self.effective_rows.items()]
         for block in self.blocks:
             given = f" given {', '.join(block.given)}" if block.given else ""
@@ -86,7 +127,7 @@ class FusionReport:
             lines.append(
                 f"{', '.join(block.targets)}: from {', '.join(block.sources)} ({block.fit.n_rows:,} rows){given}{some}"
             )
-        return "\n".join([*lines, *(f"assumed: {assumption}" for assumption in self.assumptions)])
+        return "\n".join([*lines, *(f"assumed: {words}" for words in self.assumed(association))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +147,40 @@ class Completed:
     frame: Any
     provenance: Provenance
     resampling: Resampling
+
+
+def _drawn_with(assumption: Assumption, asked: Mapping[tuple[str, str], float], links: Links) -> str:
+    """Say with which association the two groups of an assumption are drawn."""
+    place = {name: i for i, name in enumerate(links.names)}
+    every = [(x, y) for x in assumption.first for y in assumption.second]
+    used = {
+        (x, y): float(links.matrix[place[x], place[y]])
+        for x, y in every
+        if x in place and y in place and links.matrix[place[x], place[y]] != 0
+    }
+    if not used:
+        return str(assumption)
+    numbers = {f"{value:.3g}" for value in used.values()}
+    if len(numbers) == 1 and len(used) == len(every) > 1:
+        words = f"{numbers.pop()} of every pair"
+    else:
+        shown = [f"{value:.3g} of {x} with {y}" for (x, y), value in used.items()]
+        words = ", ".join(shown[:SHOWN]) + (f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else "")
+        words += "" if len(used) == len(every) else ", all other pairs 0"
+    sides = [
+        f"{', '.join(names)} (from {', '.join(sources)})"
+        for names, sources in (
+            (assumption.first, assumption.first_sources),
+            (assumption.second, assumption.second_sources),
+        )
+    ]
+    given = f" given {', '.join(assumption.given)}" if assumption.given else ""
+    shrunk = any(abs(value - asked.get(pair, value)) > 5e-4 for pair, value in used.items())
+    return (
+        f"{sides[0]} and {sides[1]}: no source observes both. They are drawn with the association {words} (correlation "
+        f"of normal scores{given}; 0 is independence)."
+        + (" No joint law has all the values asked for; these are the nearest in proportion." if shrunk else "")
+    )
 
 
 def provenance_of(laws: Sequence[Law], rows: Rows, source: str | None) -> Provenance:

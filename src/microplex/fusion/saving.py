@@ -51,6 +51,7 @@ def pack_laws(fusion: MultiSourceFusion) -> tuple[dict[str, Any], Arrays]:
         "sources": list(fusion.sources_),
         "frame_kind": fusion.frame_kind_,
         "effective_rows": fusion.report_.effective_rows,
+        "ranges": {name: list(found) for name, found in fusion.ranges_.items()},
         "coverage": {"variables": table.variables, "sources": table.sources, "rows": table.rows},
         "laws": laws,
     }, arrays
@@ -65,6 +66,7 @@ def unpack_fusion(cls: type[FusionT], content: Mapping[str, Any], arrays: Mappin
     fusion.laws_, fusion.blocks_ = tuple(laws), tuple(law.block for law in laws)
     fusion.schema_ = Schema.from_dict(content["schema"])
     fusion.sources_, fusion.frame_kind_ = tuple(content["sources"]), content["frame_kind"]
+    fusion.ranges_ = {name: (low, high, n) for name, (low, high, n) in content.get("ranges", {}).items()}
     fusion.assumptions_ = assumptions_of(fusion.blocks_)
     lists: dict[str, Any] = {name: tuple(found) for name, found in content["coverage"].items()}
     tables: dict[str, Any] = arrays_under(arrays, "coverage.")

@@ -12,18 +12,18 @@ from microplex._progress import progress_bar
 from microplex._validation import check_choice, check_seed
 from microplex.constraints import Constraint
 from microplex.encoding import intake as rows_intake
-from microplex.errors import ParameterError
+from microplex.errors import DataError, ParameterError
 from microplex.frames import Frame, check_frame, column_names, n_rows, read_column
 from microplex.imputation.diagnostics import Diagnostics, diagnose
 from microplex.imputation.fitting import fit_members
 from microplex.imputation.intake import choose, describe
 from microplex.imputation.model import prepare
-from microplex.imputation.result import Imputed
+from microplex.imputation.result import Imputed, shown
 from microplex.imputation.saving import pack_model, unpack_model
 from microplex.schema import Schema
 from microplex.storage import SavedEstimator
 
-PROPER = ("bootstrap", "ensemble")
+PROPER = ("bootstrap", "ensemble", None)
 
 
 class Imputer(SavedEstimator):
@@ -38,8 +38,9 @@ class Imputer(SavedEstimator):
     ----------
     target_vars : sequence of str, optional
         Columns whose gaps are to be filled; all but weight, ids and conditions if omitted.
-    condition_vars : sequence of str
-        Columns that are only read; where one is missing it is unknown.
+    condition_vars : sequence of str, optional
+        Columns that are only read; where one is missing it is unknown. If omitted where targets are named, all other
+        columns but weight and ids of the schema; a warning names those that cannot be used or look like identifiers.
     m : int
         Completed files.
     structural : mapping, optional
@@ -85,7 +86,7 @@ class Imputer(SavedEstimator):
     def __init__(
         self,
         target_vars: Sequence[str] | None = None,
-        condition_vars: Sequence[str] = (),
+        condition_vars: Sequence[str] | None = None,
         *,
         m: int = 5,
         structural: Mapping[str, str | Sequence[float]] | None = None,
@@ -129,6 +130,11 @@ class Imputer(SavedEstimator):
         ------
         DataError, ColumnNotFoundError, SchemaError, ConstraintError, ParameterError
             If the input cannot be used; the message names the column, the row and the remedy.
+
+        Warns
+        -----
+        UserWarning
+            If only targets are named and one of the other columns cannot be a condition.
 
         Examples
         --------
@@ -227,6 +233,11 @@ class Imputer(SavedEstimator):
         Diagnostics
             Printable; ``to_frame`` for a table.
 
+        Raises
+        ------
+        NotFittedError, DataError
+            If nothing was fitted, or `imputed` is something else.
+
         Examples
         --------
         >>> found = imputer.diagnostics(done)
@@ -234,6 +245,8 @@ class Imputer(SavedEstimator):
         (['wage'], 75)
         """
         self._check_fitted()
+        if not isinstance(imputed, Imputed):
+            raise DataError(f"diagnostics needs what transform gave (Imputed), got {shown(imputed)}.")
         first = imputed[0]
         weights = np.ones(n_rows(first))
         if self.weight_col_ is not None and self.weight_col_ in column_names(first):
@@ -262,5 +275,4 @@ class Imputer(SavedEstimator):
                 continue
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise ParameterError(f"{name} must be a whole number of at least 1, got {value!r}.")
-        if self.proper is not None:
-            check_choice(self.proper, PROPER, "proper")
+        check_choice(self.proper, PROPER, "proper")

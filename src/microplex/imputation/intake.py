@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from microplex._validation import check_columns
 from microplex.encoding import intake as rows_intake
-from microplex.errors import ParameterError, SchemaError
+from microplex.errors import DataError, ParameterError, SchemaError
 from microplex.frames import Frame, assign, check_frame, column_names, read_column
-from microplex.imputation.structure import Judge, Rules
+from microplex.imputation.structure import NO_CODES, Judge, Rules
 from microplex.schema import Column, Schema
 
 Bools = NDArray[np.bool_]
@@ -54,14 +55,21 @@ def choose(
 ) -> Form:
     """Check the roles; without targets, every column but weight, ids and conditions is one.
 
+    With targets alone, all other columns that can be read are conditions.
+
     Raises
     ------
     ParameterError, ColumnNotFoundError
         If a column is not there, or has two roles.
+
+    Warns
+    -----
+    UserWarning
+        If a column is not taken for a condition: it looks like an identifier, or cannot be read.
     """
     check_frame(data)
     available = column_names(data)
-    conditions = _named(condition_vars, "condition_vars")
+    conditions = [] if condition_vars is None else _named(condition_vars, "condition_vars")
     check_columns(available, conditions, "condition")
     if weight_col is not None:
         check_columns(available, [weight_col], "weight")
@@ -78,9 +86,47 @@ def choose(
             raise ParameterError(f"{both[0]!r} is both a target and a condition; give it one role.")
         if not targets:
             raise ParameterError("target_vars is empty: name at least one column to impute, or leave it out for all.")
+        if condition_vars is None:
+            conditions = _usable(data, [name for name in available if name not in {*aside, *targets}])
     if weight_col is not None and weight_col in targets + conditions:
         raise ParameterError(f"the weight column {weight_col!r} is also a target or condition; give it one role.")
     return Form(tuple(targets), tuple(conditions), Rules.of(structural, [*conditions, *targets]))
+
+
+def is_identifying(n_levels: int, n: int) -> bool:
+    """Whether a column has so many categories for its rows that it looks like an identifier.
+
+    Examples
+    --------
+    >>> is_identifying(100, 100), is_identifying(50, 100)
+    (True, False)
+    """
+    return n_levels > max(50, n // 5)
+
+
+def _usable(data: Frame, names: Sequence[str]) -> list[str]:
+    """Columns that may be conditions without having been named; a warning says which may not."""
+    faults = {name: _fault(data, name) for name in names}
+    said = "; ".join(f"{name!r} ({fault})" for name, fault in faults.items() if fault)
+    if said:
+        text = f"not used as conditions: {said}. Name condition_vars to choose the conditions yourself."
+        warnings.warn(text, UserWarning, stacklevel=4)
+    return [name for name in names if not faults[name]]
+
+
+def _fault(data: Frame, name: str) -> str:
+    """Why a column cannot be a condition; empty if it can."""
+    try:
+        read = read_column(data, name)
+    except DataError:
+        return "its values are of a type, or of several, that cannot be read"
+    if read.missing.all():
+        return "no value at all"
+    if read.values is not None:
+        return "infinite values" if np.isinf(read.values).any() else ""
+    if is_identifying(len(read.levels), len(read.missing)):
+        return f"{len(read.levels)} categories in {len(read.missing)} rows, as an identifier has"
+    return ""
 
 
 def _named(names: object, role: str) -> list[str]:
@@ -96,6 +142,8 @@ def describe(data: Frame, form: Form, given: Schema | None, kinds: Mapping[str, 
     ------
     SchemaError
         If a kind or a code does not suit its column.
+    DataError
+        If no cell holds a structural code.
     """
     known = {} if given is None else {column.name: column for column in given}
     unknown = [name for name in form.names if name not in known]
@@ -103,7 +151,8 @@ def describe(data: Frame, form: Form, given: Schema | None, kinds: Mapping[str, 
     twice = [name for name in (kinds or {}) if name in known]
     if twice:
         raise SchemaError(f"column {twice[0]!r} has a kind in kinds and a description in schema; give one of them.")
-    inferred = Schema.infer(_without_codes(data, form), columns=unknown, kinds=kinds) if unknown else None
+    uncoded = _without_codes(data, form)
+    inferred = Schema.infer(uncoded, columns=unknown, kinds=kinds) if unknown else None
     columns = []
     for name in form.names:
         if name in known:
@@ -114,7 +163,7 @@ def describe(data: Frame, form: Form, given: Schema | None, kinds: Mapping[str, 
             column, missing = inferred[name], "unobserved"
         codes = form.rules.codes.get(name, ())
         if codes and not column.is_numeric:
-            raise SchemaError(f"structural codes of {name!r} need a column of numbers; it is {column.kind}.")
+            raise SchemaError(f"structural codes of {name!r} need a column of numbers; it is {column.kind}. {NO_CODES}")
         if codes:
             column = replace(column, missing_codes=tuple({*column.missing_codes, *codes}))
         columns.append(replace(column, missing="level" if name in form.rules.texts else missing))
@@ -122,12 +171,22 @@ def describe(data: Frame, form: Form, given: Schema | None, kinds: Mapping[str, 
 
 
 def _without_codes(data: Frame, form: Form) -> Frame:
-    """The table without structural codes, so that they do not pass for values."""
+    """The table without structural codes, so that they do not pass for values; each is there to be left out."""
     columns = {}
     for name, codes in form.rules.codes.items():
         read = read_column(data, name)
         if read.values is None:
-            raise SchemaError(f"structural codes of {name!r} need a column of numbers; it holds {read.dtype} values.")
+            raise SchemaError(
+                f"structural codes of {name!r} need a column of numbers; it holds {read.dtype} values. {NO_CODES}"
+            )
+        absent = [code for code in codes if not (read.values == code).any()]
+        if absent:
+            seen = read.values[~read.missing]
+            span = f"its values go from {seen.min():g} to {seen.max():g}" if len(seen) else "it has no value"
+            raise DataError(
+                f"no cell of {name!r} holds {absent[0]:g}, which structural names as a code for cells that do not "
+                f"apply; {span}. Correct or leave out the code; for empty cells give a condition such as 'age < 15'."
+            )
         columns[name] = np.where(np.isin(read.values, codes), np.nan, read.values)
     return assign(data, columns) if columns else data
 

@@ -20,7 +20,7 @@ from microplex.flow.ensemble import Member, Order
 from microplex.frames import Frame, Levelled, n_rows, restore_values
 from microplex.imputation.filling import fill
 from microplex.imputation.fitting import Training
-from microplex.imputation.intake import Form, Table, Values, read
+from microplex.imputation.intake import Form, Table, Values, is_identifying, read
 from microplex.imputation.result import Imputed
 from microplex.imputation.structure import Judge
 from microplex.schema import Schema
@@ -201,7 +201,7 @@ def _check_filled(table: Table, form: Form, rows: NDArray[np.intp]) -> None:
 
 def _check_levels(names: Sequence[str], schema: Schema, n: int) -> None:
     for name in names:
-        if len(schema[name].levels) > max(50, n // 5):
+        if is_identifying(len(schema[name].levels), n):
             raise DataError(
                 f"column {name!r} has {len(schema[name].levels)} categories in {n} rows, as an identifier has: leave "
                 "it out of target_vars and condition_vars, or name it among the ids of the schema."

@@ -19,6 +19,10 @@ from microplex.schema import Schema
 
 Bools = NDArray[np.bool_]
 Values = Mapping[str, NDArray[Any]]
+NO_CODES = (
+    "Codes are numbers in a column of numbers. Where a column of text does not apply, set its cells missing and give "
+    "the condition on other columns, such as 'age < 15'."
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Rules:
                 codes[name] = tuple(float(v) for v in rule)
             else:
                 raise ParameterError(
-                    f"structural[{name!r}] must be a condition such as 'age < 15' or a list of codes, got {rule!r}."
+                    f"structural[{name!r}] must be a condition such as 'age < 15' or a list of codes such as [-1], "
+                    f"got {rule!r}. {NO_CODES}"
                 )
         return cls(texts, codes)
 

@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from microplex.cli import app
+from microplex.imputation import Imputer
+from microplex.storage import save_model
 
 
 @pytest.fixture
@@ -55,9 +57,13 @@ def test_codes_are_read_from_the_structural_option(table):
         (["--structural", "wage"], "column: condition"),
         (["--format", "xlsx"], "parquet or csv"),
         (["--targets", "wagee"], "Did you mean 'wage'"),
-        (["--proper", "jackknife"], "must be one of"),
+        (["--proper", "jackknife"], "must be one of 'bootstrap', 'ensemble', 'none'"),
         (["--structural", "wage: age < 15", "--structural", "wage: -1"], "has two rules"),
-        (["--save", "out"], "name another"),
+        (["--save", "out"], "a folder of its own, outside --out"),
+        (["--save", "out/model"], "a folder of its own, outside --out"),
+        (["--save", "missing/model"], "Make it first"),
+        (["--id-col", "idd"], "Did you mean 'id'"),
+        (["--structural", "wage: -1"], "no cell of 'wage' holds -1"),
         (["--save", "table.csv"], "not a saved model"),
         (["--m", "0"], "greater than or equal to 1"),
     ],
@@ -90,3 +96,52 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_fit(table, tmp
     result = run("table.csv", "--out", "out")
     assert result.exit_code == 1
     assert "cannot be written to" in result.output
+
+
+@pytest.fixture
+def unfitted(monkeypatch):
+    def fit(*_, **__):
+        raise AssertionError("trained before the folders were checked")
+
+    monkeypatch.setattr("microplex.imputation.Imputer.fit", fit)
+
+
+def test_a_model_of_another_kind_is_refused_before_the_fit(table, tmp_path, unfitted):
+    save_model("other", "Reweighter", {}, {})
+    (tmp_path / "fused").mkdir()
+    (tmp_path / "fused" / "manifest.json").write_text('{"kind": "fusion", "files": ["fused.csv"]}')
+    (tmp_path / "fused" / "fused.csv").write_text("a\n1\n")
+    for folder, text in (("other", "Reweighter"), ("fused", "fused.csv")):
+        held = sorted(p.name for p in (tmp_path / folder).iterdir())
+        result = run("table.csv", "--out", "out", "--save", folder)
+        assert result.exit_code == 1
+        assert f"{folder} is not a saved model of kind Imputer" in result.output
+        assert text in result.output
+        assert sorted(p.name for p in (tmp_path / folder).iterdir()) == held
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_not_written_into_a_model_nor_over_what_is_read(table, tmp_path, unfitted):
+    save_model("model", "Imputer", {}, {})
+    result = run("table.csv", "--out", "model/out", "--save", "model")
+    assert result.exit_code == 2
+    assert "a folder of its own, outside --out" in " ".join(result.output.replace("│", " ").split())
+    (tmp_path / "out").mkdir()
+    table.to_parquet("out/imputed_1.parquet")
+    result = run("out/imputed_1.parquet", "--out", "out")
+    assert result.exit_code == 2
+    assert "is read from that folder" in " ".join(result.output.replace("│", " ").split())
+    assert (tmp_path / "out" / "imputed_1.parquet").is_file()
+
+
+def test_targets_alone_take_all_other_columns_but_ids_and_weight_as_conditions(table):
+    wider = table.assign(name=[f"n{i}" for i in range(120)], empty=np.nan)
+    wider.to_csv("wider.csv", index=False)
+    result = run("wider.csv", "--out", "out", "--m", "1", "--epochs", "1", "--weight", "w", "--id-col", "id",
+                 "--targets", "wage", "--structural", "wage: age < 15", "--save", "model")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert Imputer.load("model").model_.form.conditions == ("age",)
+    said = " ".join(result.output.split())
+    assert (
+        "Note: not used as conditions: 'name' (120 categories in 120 rows, as an identifier has); 'empty' (no" in said
+    )

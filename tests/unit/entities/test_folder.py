@@ -144,6 +144,15 @@ def test_other_folders_are_left_alone(population, tmp_path, manifest):
     assert (tmp_path / "people" / "precious.txt").read_text() == "x"
 
 
+def test_a_population_beside_other_files_is_not_replaced(population, tmp_path):
+    population.save(tmp_path / "people")
+    (tmp_path / "people" / "precious.txt").write_text("x")
+    with pytest.raises(ModelFormatError, match="alone"):
+        population.save(tmp_path / "people")
+    assert (tmp_path / "people" / "precious.txt").read_text() == "x"
+    assert Population.load(tmp_path / "people").size("person") == 6
+
+
 def full_disk(*_):
     raise OSError(28, "No space left on device")
 

@@ -50,7 +50,11 @@ ERRORS = {
         "the categories are in another order",
     ),
     "numeric codes": (levels({1: 0.5, 2: 0.5}), levels({0: 0.5, 1: 0.5}), "only the first has 2, only the second 0"),
-    "disjoint numeric codes": ([1, 2, 1], [3, 4, 4], "no value in common"),
+    "disjoint numeric codes": ([1, 2, 1], [3, 4, 4], "the ranges do not overlap"),
+    "ages and bands": (draw(4).integers(18, 80, N), draw(5).integers(1, 8, N), "the ranges do not overlap; typical"),
+    "small disjoint samples": ([20, 30, 31], [41, 59, 60], "the ranges do not overlap"),
+    "disjoint decimals": ([20.5, 30.5, 31.5], [41.5, 59.5, 60.5], "the ranges do not overlap"),
+    "few amounts": ([1.5, 2.5], [1500.5, 2500.5], "the ranges do not overlap; .*thousands"),
     "thousands": (INCOME, INCOME / 1000, r"typical amounts differ by a factor of 1e\+03 \(thousands\?\)"),
 }
 
@@ -65,7 +69,13 @@ WARNINGS = {
     "lowest": (INCOME, np.maximum(INCOME, 20_000), "the first goes below the smallest value of the other"),
     "counts": (levels({0: 0.5, 1: 0.3, 2: 0.2}), levels({0: 0.5, 1: 0.5}), "only the first has 2"),
     "rare": ([*["a"] * 9, "b"], [*["a"] * 9, "zz"], "too rare to judge: 'b', 'zz'"),
-    "few amounts": ([1.5, 2.5], [1500.5, 2500.5], "thousands"),
+    "few overlapping amounts": ([1.5, 2.5, 1000], [900, 1500.5, 2500.5], r"a factor of 6e\+02"),
+    "ranges that hardly overlap": (
+        draw(4).integers(18, 80, N),
+        np.r_[draw(5).integers(1, 8, N), 19],
+        "factor of|goes beyond",
+    ),
+    "values between values": ([20, 30, 40], [25, 35, 45], "no value in common, of too few rows to judge"),
 }
 
 FINE = {

@@ -19,6 +19,30 @@ def test_pairs_may_be_named_in_either_order():
     assert read_association({("rent", "hours"): -1}, BLOCKS, APART) == {("hours", "rent"): -1.0}
 
 
+def test_a_pair_with_two_values_is_refused_and_the_same_value_twice_is_not():
+    with pytest.raises(ParameterError, match="'wages' and 'rent' is given twice, as 1 and as -1"):
+        read_association({("wages", "rent"): 1, ("rent", "wages"): -1}, BLOCKS, APART)
+    assert len(read_association({("wages", "rent"): 0.5, ("rent", "wages"): 0.5}, BLOCKS, APART)) == 1
+
+
+def test_a_number_for_three_blocks_that_cannot_all_oppose_each_other_is_shrunk():
+    blocks, apart = [["a"], ["b"], ["c"]], [set(), {"a"}, {"a", "b"}]
+    with pytest.warns(UserWarning, match=r"multiplied by 0\.50"):
+        link(blocks, read_association(-1.0, blocks, apart))
+
+
+@pytest.mark.parametrize("rho", [-1.0, 1.0])
+def test_the_largest_correlation_of_a_pair_is_no_shrinking(rho):
+    link(BLOCKS, read_association(rho, BLOCKS, APART))
+    link(BLOCKS, {("wages", "rent"): rho})
+
+
+def test_a_number_without_an_open_pair_moves_nothing():
+    with pytest.warns(UserWarning, match=r"association=0\.5 has nothing to move"):
+        assert read_association(0.5, BLOCKS, [set()] * 4) == {}
+    assert read_association(0.0, BLOCKS, [set()] * 4) == {}
+
+
 @pytest.mark.parametrize(
     ("association", "error", "text"),
     [
@@ -35,7 +59,8 @@ def test_wrong_associations_are_refused(association, error, text):
 
 
 def test_links_that_no_joint_law_has_are_shrunk_together():
-    links = link([["a", "b"], ["c"]], {("a", "c"): 0.9, ("b", "c"): 0.9})
+    with pytest.warns(UserWarning, match=r"multiplied by 0\.79 \(that of 'a' and 'c', 0\.90, becomes 0\.71\)"):
+        links = link([["a", "b"], ["c"]], {("a", "c"): 0.9, ("b", "c"): 0.9})
     assert np.linalg.eigvalsh(links.matrix).min() > 0
     assert links.matrix[0, 1] == 0
     assert links.matrix[0, 2] == links.matrix[1, 2] == pytest.approx(np.sqrt(0.5), abs=1e-3)

@@ -159,8 +159,8 @@ def test_matplotlib_is_loaded_for_pictures_only():
     [
         ({"weight_col": "weigth"}, ColumnNotFoundError, "weight column 'weigth' not in data"),
         ({"weight_col": {"cps": "ww"}}, ColumnNotFoundError, "weight of source 'cps' column 'ww'"),
-        ({"weight_col": {"csp": "w"}}, ColumnNotFoundError, "'csp' not in data. Did you mean 'cps'"),
-        ({"structural": {"csp": {}}}, ColumnNotFoundError, "structural: source .*Did you mean 'cps'"),
+        ({"weight_col": {"csp": "w"}}, DataError, "weight_col: unknown source 'csp'. Did you mean 'cps'"),
+        ({"structural": {"csp": {}}}, DataError, "structural: unknown source .*Did you mean 'cps'"),
         ({"structural": {"cps": {"wage": []}}}, ColumnNotFoundError, "Did you mean 'wages'"),
         ({"structural": {"cps": {"wages": [True, False, False]}}}, DataError, "marks row 0, which has a value"),
         ({"structural": {"cps": {"wages": [1, 0, 0]}}}, DataError, "must be 3 truth values; got int64"),

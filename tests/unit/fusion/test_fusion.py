@@ -58,6 +58,13 @@ def test_missing_cells_are_filled_and_the_others_kept(fusion):
     assert done.provenance.summary().share("rent", "imputed", "acs") == 1.0
 
 
+def test_shares_of_a_source_that_there_is_not_are_refused(fusion):
+    summary = fusion.complete_with_provenance(CPS.head(5), seed=1).provenance.summary()
+    assert summary.share("rent", "imputed", "cps") == 0.0
+    with pytest.raises(ParameterError, match=r"source must be one of .*'acs'.*got 'asc'\. Did you mean 'acs'"):
+        summary.share("rent", "imputed", "asc")
+
+
 def test_constraints_hold_between_what_some_source_observes_together(fusion):
     drawn = fusion.generate(2_000, seed=1)
     assert (drawn["bonus"] <= drawn["wages"]).all()

@@ -83,9 +83,14 @@ def test_taken_rows_keep_their_cells(steps, rows):
 @given(marks, st.lists(st.integers(1, 5), min_size=4, max_size=4))
 def test_shares_are_those_of_the_cells_and_weights_count_rows(steps, weights):
     summary = marked(steps).summary(weights)
+    known = {source for _, (_, source), _ in steps}
     for name, cells in slow_marks(steps).items():
         often = [cell for cell, times in zip(cells, weights, strict=True) for _ in range(times)]
         for kind, source in ORIGINS:
+            if source and source not in known:
+                with pytest.raises(ParameterError, match=f"source must be one of .*got '{source}'"):
+                    summary.share(name, kind, source)
+                continue
             assert summary.share(name, kind, source) == pytest.approx(often.count((kind, source)) / len(often))
     assert summary.to_frame().groupby("variable")["share"].sum().tolist() == pytest.approx([1.0] * len(summary.columns))
 
@@ -102,6 +107,15 @@ def test_a_column_of_one_origin_is_one_number():
 def test_no_origin_stays_that_no_cell_has():
     provenance = Provenance(2).mark(["age"], "observed", "cps").mark(["age"], "imputed", "acs")
     assert provenance.origins == (Origin("imputed", "acs"),)
+
+
+def test_a_source_of_which_no_cell_is_left_is_known():
+    provenance = Provenance(2).mark(["age"], "imputed", "acs").mark(["age"], "observed", "cps")
+    parts = provenance, provenance.take([0]), provenance.merge(Provenance(2)), Provenance.stack([provenance])
+    for part in parts:
+        assert part.summary().share("age", "imputed", "acs") == 0
+        with pytest.raises(ParameterError, match="source must be one of 'acs', 'cps'; got 'zz'"):
+            part.summary().share("age", "imputed", "zz")
 
 
 def test_more_sources_than_a_byte_can_number():

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microplex.errors import ConstraintError, DataError, ParameterError
+from microplex.errors import ConstraintError, DataError, ParameterError, SchemaError
 from microplex.imputation import Imputer
+from microplex.schema import Schema
 
 
 def people(n=400, seed=0):
@@ -188,7 +189,7 @@ def test_a_row_that_shows_nothing_is_drawn_with_a_warning(family):
     table = holed.head(60).copy()
     names = ["age", "wage", "owner", "rent"]
     table.loc[4, names] = np.nan
-    narrow = Imputer(names, m=1, structural=RULES, epochs=1)
+    narrow = Imputer(names, (), m=1, structural=RULES, epochs=1)
     with pytest.warns(UserWarning, match="row 4 shows nothing"):
         done = narrow.fit(table).transform()
     assert not pd.isna(done[0].loc[4, ["age", "owner", "rent"]]).any()
@@ -209,6 +210,11 @@ def test_a_row_that_shows_nothing_is_drawn_with_a_warning(family):
         ({"structural": {"wage": "wage < 15"}}, ParameterError, "itself"),
         ({"structural": {"wage": 15}}, ParameterError, "a condition such as"),
         ({"structural": {"rent": [True]}}, ParameterError, "a list of codes"),
+        ({"structural": {"owner": ["na"]}}, ParameterError, r"got \['na'\]. Codes are numbers .* cells missing"),
+        ({"structural": {"owner": [-1]}}, SchemaError, "it holds string values. Codes are numbers .* set its cells"),
+        ({"structural": {"wage": [-1]}}, DataError, "no cell of 'wage' holds -1, .* its values go from"),
+        ({"structural": {"rent": [-1, -2]}}, DataError, "no cell of 'rent' holds -2"),
+        ({"proper": "jackknife"}, ParameterError, "'bootstrap', 'ensemble', None; got 'jackknife'"),
         ({"structural": {"wage": "age < 30"}}, DataError, "has a value in row"),
         ({"structural": {"wage": "rent > 0", "rent": "wage > 0"}}, (ParameterError, DataError), "circle|has a value"),
     ],
@@ -299,3 +305,63 @@ def test_rows_of_weight_zero_are_completed_and_not_learned_from():
     first, second = (Imputer(m=1, epochs=1).fit(t, "w").transform(table)[0] for t in (table, other))
     assert not first[["age", "owner"]].isna().any().any()
     pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def earners(n=300):
+    """Income that is a thousand times the age, with gaps."""
+    rng = np.random.default_rng(4)
+    age = rng.integers(20, 70, n).astype(float)
+    hidden = rng.random(n) < 0.4
+    return pd.DataFrame(
+        {
+            "age": age,
+            "sex": rng.choice(["f", "m"], n),
+            "inc": np.where(hidden, np.nan, 1000 * age),
+            "w": 1 + rng.random(n),
+        }
+    )
+
+
+@pytest.mark.parametrize("holed", [False, True])
+def test_with_targets_alone_all_other_columns_are_conditions(holed):
+    table = earners()
+    if holed:
+        table["age"] = table["age"].where(np.arange(len(table)) % 5 > 0)
+    imputer = Imputer(["inc"], m=1, epochs=5).fit(table, "w")
+    assert imputer.model_.form.conditions == ("age", "sex")
+    assert imputer.imputed_vars_ == ("inc",)
+    done = imputer.transform(seed=1)
+    drawn = done.masks["inc"] & table["age"].notna().to_numpy()
+    assert np.corrcoef(done[0]["inc"][drawn], table["age"][drawn])[0, 1] > 0.8
+    assert done[0]["age"].equals(table["age"])
+
+
+def test_conditions_that_are_named_none_are_none():
+    imputer = Imputer(["inc"], (), m=1, epochs=1).fit(earners(), "w")
+    assert imputer.model_.form.conditions == ()
+
+
+def test_weight_and_ids_of_the_schema_are_no_conditions():
+    table = earners().assign(key=np.arange(300))
+    schema = Schema.infer(table, weight="w", ids=["key"])
+    assert Imputer(["inc"], m=1, epochs=1, schema=schema).fit(table).model_.form.conditions == ("age", "sex")
+
+
+def test_columns_that_cannot_be_conditions_are_named():
+    table = earners().assign(key=[f"k{i}" for i in range(300)], empty=np.nan, mixed=["a", 1] * 150, wild=np.inf)
+    with pytest.warns(UserWarning, match="not used as conditions: ") as told:
+        imputer = Imputer(["inc"], m=1, epochs=1).fit(table, "w")
+    assert imputer.model_.form.conditions == ("age", "sex")
+    text = str(told[0].message)
+    assert "'key' (300 categories in 300 rows, as an identifier has)" in text
+    assert "'empty' (no value at all)" in text
+    assert "'mixed' (its values are of a type" in text
+    assert "'wild' (infinite values)" in text
+    assert "Name condition_vars" in text
+    assert told[0].filename == __file__
+
+
+def test_diagnostics_of_something_else_are_refused(family):
+    for wrong, text in ((None, "got None"), (family[3][0], "got DataFrame: ")):
+        with pytest.raises(DataError, match=f"what transform gave .*{text}"):
+            family[2].diagnostics(wrong)
