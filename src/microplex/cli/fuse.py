@@ -42,12 +42,15 @@ def fuse(
 
     from microplex.cli.fuse_input import check_input, check_writable, read_input
     from microplex.cli.fuse_plan import FusePlan
+    from microplex.storage import check_target
 
     asked = FusePlan.read(plan)
     for folder, kind, option in ((out, KIND, "--out"), (save, "MultiSourceFusion", "--save")):
         if folder is not None:
             check_folder(folder, kind, option)
             check_writable(folder, option)
+    if save is not None:
+        check_target(save, "MultiSourceFusion")
     if save is not None and (out.resolve() == save.resolve() or out.resolve() in save.resolve().parents):
         raise typer.BadParameter("the model needs a folder of its own, outside --out.", param_hint="'--save'")
     for path in asked.files:

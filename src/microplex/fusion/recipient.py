@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -99,14 +100,22 @@ def training_ranges(data: Sources) -> dict[str, tuple[float, float, int]]:
     Returns
     -------
     dict of str to (float, float, int)
-        Without dates: those of another period are no clash.
+        Ends rounded outward to two digits. Without dates: those of another period are no clash.
     """
     found = {}
     for column in data.schema:
         x = _numbers(data.rows, column)
         if len(x):
-            found[column.name] = float(x.min()), float(x.max()), len(x)
+            found[column.name] = _outward(float(x.min()), -1), _outward(float(x.max()), 1), len(x)
     return found
+
+
+def _outward(end: float, side: int) -> float:
+    """Two significant digits, rounded away from the values, so that a saved model tells nobody's amount."""
+    if end == 0.0:
+        return end
+    step = 10.0 ** (math.floor(math.log10(abs(end))) - 1)
+    return side * math.ceil(round(side * end / step, 9)) * step
 
 
 def warn_beyond(ranges: Mapping[str, tuple[float, float, int]], rows: Rows, schema: Schema, unnamed: bool) -> None:
