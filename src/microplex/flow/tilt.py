@@ -208,7 +208,7 @@ def _fit(at: _Rows, outcomes: Array, squared: bool = False) -> tuple[Array, Arra
     ridge[0] = JITTER
     wanted = np.bincount(at.own, at.weights, minlength=k)
     total, spread = at.weights.sum(), at.weights @ at.weights / at.weights.sum()
-    spent = min((p + 1) * spread / total, 0.5)
+    spent = min(p * spread / total, 0.5)
     for turn in range(TURNS + 1):
         for _ in range(NEWTON):
             q = _tilted(at.log_p, outcomes, at.inputs @ beta, bias)

@@ -161,7 +161,7 @@ def test_variances_are_corrected_alike_on_all_rows_and_for_degrees_of_freedom():
     block.add(0, codes[:, 0])
     block.advance(0)
     q = block.probabilities(0)
-    spent = 3 * (weights @ weights) / weights.sum() ** 2
+    spent = 2 * (weights @ weights) / weights.sum() ** 2
     residual = np.average((z[codes[:, 1]] - q @ z) ** 2, weights=weights)
     square = np.average(z[codes[:, 1]] ** 2, weights=weights) + residual * spent / (1 - spent)
     assert np.average(q @ z**2, weights=weights) == pytest.approx(square, abs=1e-4)
