@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from microplex._estimator import BaseEstimator
+from microplex._folders import replace_folder
 from microplex.errors import ModelFormatError
 
 FORMAT = 1
@@ -184,7 +185,7 @@ def save_model(path: str | os.PathLike[str], kind: str, content: Mapping[str, An
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1, allow_nan=False), encoding="utf-8")
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary / ARRAYS)
         _give_usual_permissions(temporary)
-        _replace(goal, temporary)
+        replace_folder(goal, temporary)
     except SafetensorError as error:
         raise OSError(f"cannot write {goal}: {error}") from error
     finally:
@@ -248,20 +249,6 @@ def _give_usual_permissions(folder: Path) -> None:
     usual = (folder / MANIFEST).stat().st_mode & 0o777
     (folder / ARRAYS).chmod(usual)
     folder.chmod(usual | (usual & 0o444) >> 2)
-
-
-def _replace(goal: Path, temporary: Path) -> None:
-    """Put the new folder where the old one is; if that fails, the old one is put back."""
-    old = temporary.with_name(temporary.name + ".old")
-    if goal.exists():
-        goal.rename(old)
-    try:
-        temporary.rename(goal)
-    except OSError:
-        if old.exists():
-            old.rename(goal)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_model(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

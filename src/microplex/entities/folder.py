@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
+from microplex._folders import replace_folder
 from microplex.entities.schema import Entity, GroupEntity, Hierarchy
 from microplex.errors import DataError, MicroplexError, ModelFormatError
 from microplex.frames import Frame, column_names, frame_kind, n_rows, write_table
@@ -51,7 +52,7 @@ def save_tables(folder: str | os.PathLike[str], schema: Hierarchy, tables: Mappi
             _write(table, temporary / f"{name}.parquet", name)
         (temporary / MANIFEST).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
-        _replace(goal, temporary)
+        replace_folder(goal, temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -93,20 +94,6 @@ def _is_ours(goal: Path) -> bool:
         return found["kind"] == KIND and {path.name for path in goal.iterdir()} <= known
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _replace(goal: Path, temporary: Path) -> None:
-    """Put the new folder where the old one is; if that fails, the old one is put back."""
-    old = temporary.with_name(temporary.name + ".old")
-    if goal.exists():
-        goal.rename(old)
-    try:
-        temporary.rename(goal)
-    except OSError:
-        if old.exists():
-            old.rename(goal)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import combinations
 from typing import TypeAlias
 
@@ -100,7 +101,7 @@ class Coverage:
 
     def to_html(self) -> str:
         """Return the matrix as HTML, to be put in a page."""
-        return self._table().to_html(index=False, border=0) + f"<p>{_escaped(self._never())}</p>"
+        return self._table().to_html(index=False, border=0) + f"<p>{escape(self._never())}</p>"
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Draw the matrix.
@@ -290,7 +291,3 @@ def _percent(share: float) -> str:
     if (shown == "100%" and share < 1) or (shown == "0%" and share > 0):
         return "<1%" if share < 0.5 else ">99%"
     return shown
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import combinations
 
 import numpy as np
@@ -131,7 +132,7 @@ class FusionEvaluation:
         main = self.main_frame()
         for source, table in main.groupby("source", sort=False):
             shown = table.drop(columns="source").to_html(index=False, float_format=_three, border=0)
-            parts.append(f"<h3>{_escaped(str(source))}</h3>\n{shown}")
+            parts.append(f"<h3>{escape(str(source))}</h3>\n{shown}")
         if self.cross:
             table = self.cross_frame().rename(columns={"synthetic": "fused rows", "error": "+-"})
             shown = table.to_html(index=False, float_format=_three, na_rep="not defined", border=0)
@@ -352,7 +353,3 @@ def _drawn(a: Pair, b: Pair, x: str, y: str) -> tuple[float, float]:
 
 def _three(value: float) -> str:
     return f"{value:.3f}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -158,7 +158,7 @@ def full_disk(*_):
 
 
 @pytest.mark.parametrize("existing", [False, True])
-@pytest.mark.parametrize("failing", ["_write", "_replace"])
+@pytest.mark.parametrize("failing", ["_write", "replace_folder"])
 def test_nothing_half_written(population, tmp_path, monkeypatch, existing, failing):
     if existing:
         population.take([1]).save(tmp_path / "people")
